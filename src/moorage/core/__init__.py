@@ -1,0 +1,1 @@
+"""WORDS: the field's own values and rules. No I/O, no framework."""

@@ -1,0 +1,1 @@
+"""SENSES: log context, counters, named points."""
