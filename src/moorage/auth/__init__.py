@@ -1,0 +1,1 @@
+"""WHO, MAY: how people prove who they are."""

@@ -1,0 +1,83 @@
+"""The system calls that bytes go through, each behind a named point (see `moorage.telemetry.probe`)."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from moorage.telemetry.probe import no_probe
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from moorage.telemetry.probe import Probe
+
+
+class Files:
+    """Plain calls of `os`; the point's name is told before each, `<name>-done` after each that changes something.
+
+    Attributes:
+        durable: directories of the layout (never one a blob) whose entries this process knows to be on the disk.
+    """
+
+    def __init__(self, probe: Probe = no_probe) -> None:
+        self._probe = probe
+        self.durable: set[Path] = set()
+
+    def open(self, path: Path, flags: int) -> int:
+        """Open a file, 0640 where it is made."""
+        self._probe("open")
+        return os.open(path, flags | os.O_CLOEXEC, 0o640)
+
+    def write(self, descriptor: int, data: bytes) -> None:
+        """Write all of `data` at the descriptor's place."""
+        self._probe("write")
+        view = memoryview(data)
+        while view:
+            view = view[os.write(descriptor, view) :]
+        self._probe("write-done")
+
+    def truncate(self, descriptor: int, size: int) -> None:
+        """Cut a file to `size` bytes."""
+        self._probe("truncate")
+        os.ftruncate(descriptor, size)
+
+    def sync(self, descriptor: int) -> None:
+        """Make a file's bytes durable."""
+        self._probe("fsync")
+        os.fdatasync(descriptor) if hasattr(os, "fdatasync") else os.fsync(descriptor)
+        self._probe("fsync-done")
+
+    def sync_directory(self, path: Path) -> None:
+        """Make a directory's entries durable."""
+        self._probe("fsync-directory")
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        self._probe("fsync-directory-done")
+
+    def rename(self, source: Path, target: Path) -> None:
+        """Give a file another name, in place of whatever has it."""
+        self._probe("rename")
+        os.rename(source, target)
+        self._probe("rename-done")
+
+    def make_directory(self, path: Path) -> bool:
+        """Make a directory; False where it is there already."""
+        self._probe("mkdir")
+        try:
+            os.mkdir(path, 0o750)
+        except FileExistsError:
+            return False
+        self._probe("mkdir-done")
+        return True
+
+    def unlink(self, path: Path) -> None:
+        """Remove a file, if it is there."""
+        self._probe("unlink")
+        with suppress(FileNotFoundError):
+            os.unlink(path)
+        self._probe("unlink-done")

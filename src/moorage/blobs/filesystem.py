@@ -1,0 +1,166 @@
+"""Blobs on a local filesystem: read without a thread hop where the page cache has them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import uuid
+from contextlib import suppress
+from typing import TYPE_CHECKING, Self, TypeVar
+
+from moorage.blobs.disk import finished, is_cached, make_directories, names, open_whole, publish, read_whole, size_of
+from moorage.blobs.files import Files
+from moorage.blobs.hot import LARGEST, HotBlobs
+from moorage.blobs.layout import BLOBS, UPLOADS, blob_location
+from moorage.blobs.ports import CHUNK, Chunks, Inline, Sealed, Source
+from moorage.blobs.share import Share
+from moorage.core.digest import HEX_LENGTH, Digest
+from moorage.core.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from concurrent.futures import Executor
+    from pathlib import Path
+
+T = TypeVar("T")
+
+READ_BUDGET = 768 * 1024
+"""Bytes of one piece for all blobs that are being read in a worker; three still get `CHUNK` each."""
+
+READ_SMALLEST = 8 * 1024
+
+
+class FilesystemBlobs:
+    """`BlobStore` below a directory, in Distribution's layout.
+
+    Args:
+        root: the directory; made where it is not there.
+        executor: threads for what may wait for the disk.
+        files: the system calls.
+    """
+
+    def __init__(self, root: Path, executor: Executor, files: Files | None = None) -> None:
+        self._root = root
+        self._executor = executor
+        self._files = files or Files()
+        self._hot = HotBlobs()
+        self._base = f"{root}/"
+        self._share = Share(READ_BUDGET, READ_SMALLEST, CHUNK)
+
+    async def stat(self, digest: Digest) -> int | None:
+        """The size in bytes, or None."""
+        return await self._run(size_of, self._root / blob_location(digest))
+
+    async def source(self, location: str, size: int, start: int, stop: int) -> Source:
+        """The bytes: at once where they are small, else in pieces."""
+        if size <= LARGEST:
+            data = self._hot.get(location)
+            if data is None:
+                data = await self._run(read_whole, self._base + location, size)
+                self._hot.keep(location, data)
+            return Inline(data if stop - start == size else data[start:stop])
+        descriptor = await self._run(open_whole, self._base + location, size)
+        return Chunks(_Reading(descriptor, start, stop, self._executor, self._share))
+
+    async def put(self, digest: Digest, data: bytes) -> Sealed:
+        """Write to a file of its own first, then give it its name."""
+        await self._run(self._put, digest, data)
+        return Sealed(len(data), blob_location(digest))
+
+    async def delete(self, digest: Digest) -> None:
+        """Unlink the file and make that durable."""
+        self._hot.forget(blob_location(digest))
+        await self._run(self._delete, self._root / blob_location(digest))
+
+    async def scan(self, after: str = "") -> AsyncIterator[Digest]:
+        """All blobs in order of their digests, a directory at a time."""
+        for algorithm in sorted(HEX_LENGTH):
+            top = self._root / BLOBS / algorithm
+            for prefix in await self._run(names, top):
+                for name in await self._run(finished, top / prefix):
+                    digest = Digest(f"{algorithm}:{name}")
+                    if len(name) == HEX_LENGTH[algorithm] and digest > after:
+                        yield digest
+
+    def _put(self, digest: Digest, data: bytes) -> None:
+        # Named like an upload: what a crash leaves is found by the purge of abandoned ones.
+        temporary = self._root / UPLOADS / str(uuid.uuid4())
+        make_directories(self._files, self._root, temporary.parent)
+        descriptor = self._files.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        try:
+            try:
+                self._files.write(descriptor, data)
+                self._files.sync(descriptor)
+            finally:
+                os.close(descriptor)
+            publish(self._files, self._root, temporary, digest)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(temporary)
+            raise
+
+    def _delete(self, path: Path) -> None:
+        if path.parent.is_dir():
+            self._files.unlink(path)
+            self._files.sync_directory(path.parent)
+
+    async def _run(self, work: Callable[..., T], *arguments: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, work, *arguments)
+
+
+class _Reading:
+    """The pieces of an open blob. No generator: one that is closed before its first piece runs nothing of its body."""
+
+    def __init__(self, descriptor: int, start: int, stop: int, executor: Executor, share: Share) -> None:
+        self._descriptor = descriptor
+        self._share = share
+        share.enter()
+        self._start = start
+        self._stop = stop
+        self._executor = executor
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        length = min(self._share.size, self._stop - self._start)
+        if length <= 0 or self._descriptor < 0:
+            self._close()
+            raise StopAsyncIteration
+        try:
+            piece = await self._read(length)
+            if not piece:
+                raise Unavailable("The stored content ended early.")
+        except BaseException:
+            self._close()
+            raise
+        self._start += len(piece)
+        return piece
+
+    async def aclose(self) -> None:
+        """Let go of the file."""
+        self._close()
+
+    def __del__(self) -> None:
+        self._close()
+
+    async def _read(self, length: int) -> bytes:
+        if is_cached(self._descriptor, self._start + length - 1):
+            return os.pread(self._descriptor, length, self._start)
+        descriptor = self._descriptor
+        loop = asyncio.get_running_loop()
+        reading = loop.run_in_executor(self._executor, os.pread, descriptor, length, self._start)
+        try:
+            return await asyncio.shield(reading)
+        except asyncio.CancelledError:
+            # The thread reads on for a moment; the file is closed after it, not under it.
+            self._descriptor = -1
+            self._share.leave()
+            reading.add_done_callback(lambda _: os.close(descriptor))
+            raise
+
+    def _close(self) -> None:
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            self._share.leave()
+            os.close(descriptor)

@@ -1,0 +1,21 @@
+"""Where things are on disk: Distribution's blob layout, and our uploads beside it.
+
+<root>/docker/registry/v2/blobs/<algorithm>/<first 2 of hex>/<hex>/data
+<root>/uploads/<key>
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from moorage.core.digest import Digest
+
+BLOBS = Path("docker/registry/v2/blobs")
+UPLOADS = Path("uploads")
+
+
+def blob_location(digest: Digest) -> str:
+    """A blob's path below the root, as the `blobs` table keeps it."""
+    return f"{BLOBS}/{digest.algorithm}/{digest.hex[:2]}/{digest.hex}/data"

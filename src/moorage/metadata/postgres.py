@@ -1,0 +1,153 @@
+"""PostgreSQL through asyncpg: SQLAlchemy for queries and changes, the driver's own pool for the hottest lookups."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import asyncpg
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from moorage.metadata.database import ignore
+from moorage.metadata.failures import is_transient, meaning_of
+from moorage.telemetry.probe import no_probe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy import Connection
+
+    from moorage.metadata.database import Lookup, Observe, Row
+    from moorage.telemetry.probe import Probe
+
+T = TypeVar("T")
+
+POOL_SIZE = 8
+"""Connections of one worker for changes and lists, and as many again for lookups."""
+
+COMMAND_SECONDS = 30.0
+"""A statement that takes longer is given up and answered with 503."""
+
+CONNECT_SECONDS = 10.0
+
+_RELAXED = text("SET LOCAL synchronous_commit TO off")
+
+RETRIES = 5
+"""How often a transaction that lost against another one is run again."""
+
+
+def engine(url: str, **options: Any) -> AsyncEngine:
+    """SQLAlchemy's engine for a URL with libpq's own options (`sslmode`, ...), which asyncpg reads."""
+
+    async def connect() -> asyncpg.Connection[asyncpg.Record]:
+        return await asyncpg.connect(url, timeout=CONNECT_SECONDS, command_timeout=COMMAND_SECONDS)
+
+    return create_async_engine("postgresql+asyncpg://", async_creator=connect, **options)
+
+
+class PostgresDatabase:
+    """`Database` on a PostgreSQL server, shared by all instances.
+
+    Args:
+        url: `postgresql://user:password@host:port/database`.
+        observe: told `read` or `write` and its duration in seconds.
+        probe: told each commit.
+    """
+
+    def __init__(self, url: str, observe: Observe = ignore, probe: Probe = no_probe) -> None:
+        self._url = url
+        self._observe = observe
+        self._probe = probe
+        self._engine: AsyncEngine
+        self._reader: AsyncEngine
+        self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+        self._opening = asyncio.Lock()
+
+    async def start(self) -> None:
+        """Prepare the pools; connections are made when first needed, so that a server that is down gives 503."""
+        self._engine = engine(self._url, pool_size=POOL_SIZE, max_overflow=0, pool_timeout=CONNECT_SECONDS)
+        self._reader = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    async def close(self) -> None:
+        """Close all connections."""
+        if self._pool is not None:
+            await self._pool.close()
+        await self._engine.dispose()
+
+    async def read(self, query: Callable[[Connection], T]) -> T:
+        """Run a reading query on a connection of the pool; a connection that was cut is replaced once."""
+        begun = time.perf_counter()
+        attempt = 0
+        try:
+            while True:
+                try:
+                    async with self._reader.connect() as connection:
+                        return await connection.run_sync(query)
+                except Exception as error:
+                    attempt += 1
+                    if not _broken_before_use(error, attempt):
+                        raise meaning_of(error) from error
+        finally:
+            self._observe("read", time.perf_counter() - begun)
+
+    async def write(self, change: Callable[[Connection], T], *, durable: bool = True) -> T:
+        """Run a change in a transaction, again where it lost against another one."""
+        begun = time.perf_counter()
+        attempt = 0
+        try:
+            while True:
+                try:
+                    return await self._transaction(change, durable=durable)
+                except Exception as error:
+                    attempt += 1
+                    if attempt > RETRIES or not (is_transient(error) or _broken_before_use(error, attempt)):
+                        raise meaning_of(error) from error
+        finally:
+            self._observe("write", time.perf_counter() - begun)
+
+    async def _transaction(self, change: Callable[[Connection], T], *, durable: bool) -> T:
+        async with self._engine.connect() as connection:
+            if not durable:
+                await connection.execute(_RELAXED)
+            result = await connection.run_sync(change)
+            self._probe("commit")
+            try:
+                await connection.commit()
+            except Exception as error:
+                if is_transient(error):
+                    raise
+                # Whether it was done is not known: run again it would find its own work and say "not found".
+                raise meaning_of(error) from error
+        self._probe("commit-done")
+        return result
+
+    async def lookup(self, query: Lookup, *values: object) -> Row | None:
+        """Run a hot query on the driver."""
+        statement, order = query.compile(self._engine.dialect)
+        if order is not None:
+            values = tuple(values[place] for place in order)
+        try:
+            pool = self._pool or await self._open()
+            return cast("Row | None", await pool.fetchrow(statement, *values))
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+            # The last: the server's farewell came to a connection that was just given a statement.
+            raise meaning_of(error) from error
+
+    async def _open(self) -> asyncpg.Pool[asyncpg.Record]:
+        async with self._opening:
+            if self._pool is None:
+                self._pool = await asyncpg.create_pool(
+                    self._url,
+                    min_size=0,
+                    max_size=POOL_SIZE,
+                    timeout=CONNECT_SECONDS,
+                    command_timeout=COMMAND_SECONDS,
+                )
+            return self._pool
+
+
+def _broken_before_use(error: Exception, attempt: int) -> bool:
+    """A pooled connection that the server had closed meanwhile: it is replaced once; nothing was committed yet."""
+    return attempt == 1 and getattr(error, "connection_invalidated", False) is True

@@ -1,0 +1,171 @@
+"""The tables.
+
+    repositories ──< manifests ──< manifest_references (what a manifest names)
+        │                └──< tags, tag_history (who moved what to what, when)
+        └──< blob_links (lease) >── blobs (location)
+    uploads   sessions under way         events     the outbox        schedules   who runs what next
+
+Times are seconds since 1970 UTC. Texts that are listed in order compare byte by byte, as the distribution
+specification wants of tags ("in lexical (ASCIIbetical) order").
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+Key = BigInteger().with_variant(Integer(), "sqlite")
+"""SQLite counts up only columns of type INTEGER by itself."""
+
+Ordered = Text().with_variant(Text(collation="C"), "postgresql")
+"""Byte order in both databases."""
+
+repositories = Table(
+    "repositories",
+    metadata,
+    Column("id", Key, primary_key=True, autoincrement=True),
+    Column("name", Ordered, nullable=False),
+    Column("created_at", Double, nullable=False),
+    UniqueConstraint("name"),
+)
+
+manifests = Table(
+    "manifests",
+    metadata,
+    Column("id", Key, primary_key=True, autoincrement=True),
+    Column("repository_id", Key, ForeignKey("repositories.id", ondelete="CASCADE"), nullable=False),
+    Column("digest", Ordered, nullable=False),
+    Column("media_type", Text, nullable=False),
+    Column("artifact_type", Text, nullable=False, default=""),
+    Column("subject", Ordered, nullable=True),
+    Column("annotations", Text, nullable=True),
+    Column("size", BigInteger, nullable=False),
+    Column("pushed_at", Double, nullable=False),
+    Column("pushed_by", Text, nullable=False, default=""),
+    Column("payload", LargeBinary, nullable=False),
+    UniqueConstraint("repository_id", "digest"),
+)
+Index(
+    "ix_manifests_subject",
+    manifests.c.repository_id,
+    manifests.c.subject,
+    manifests.c.id,
+    sqlite_where=manifests.c.subject.is_not(None),
+    postgresql_where=manifests.c.subject.is_not(None),
+)
+
+manifest_references = Table(
+    "manifest_references",
+    metadata,
+    Column("manifest_id", Key, ForeignKey("manifests.id", ondelete="CASCADE"), nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("digest", Ordered, nullable=False),
+    PrimaryKeyConstraint("manifest_id", "position"),
+    Index("ix_manifest_references_digest", "digest", "manifest_id"),
+    sqlite_with_rowid=False,
+)
+"""`kind`: config, layer, foreign (bytes live elsewhere) or child (a manifest or, in BuildKit's caches, a blob)."""
+
+tags = Table(
+    "tags",
+    metadata,
+    Column("repository_id", Key, ForeignKey("repositories.id", ondelete="CASCADE"), nullable=False),
+    Column("name", Ordered, nullable=False),
+    Column("manifest_id", Key, ForeignKey("manifests.id"), nullable=False),
+    Column("updated_at", Double, nullable=False),
+    PrimaryKeyConstraint("repository_id", "name"),
+    Index("ix_tags_manifest_id", "manifest_id"),
+    sqlite_with_rowid=False,
+)
+
+tag_history = Table(
+    "tag_history",
+    metadata,
+    Column("id", Key, primary_key=True, autoincrement=True),
+    Column("repository_id", Key, ForeignKey("repositories.id", ondelete="CASCADE"), nullable=False),
+    Column("name", Ordered, nullable=False),
+    Column("digest", Text, nullable=True),
+    Column("previous", Text, nullable=True),
+    Column("actor", Text, nullable=False, default=""),
+    Column("at", Double, nullable=False),
+    Index("ix_tag_history_name", "repository_id", "name", "id"),
+)
+"""`digest` is NULL where the tag was removed, `previous` where it was new."""
+
+blobs = Table(
+    "blobs",
+    metadata,
+    Column("digest", Ordered, primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("location", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+blob_links = Table(
+    "blob_links",
+    metadata,
+    Column("repository_id", Key, ForeignKey("repositories.id", ondelete="CASCADE"), nullable=False),
+    Column("digest", Ordered, ForeignKey("blobs.digest"), nullable=False),
+    Column("leased_at", Double, nullable=False),
+    PrimaryKeyConstraint("repository_id", "digest"),
+    Index("ix_blob_links_digest", "digest"),
+    sqlite_with_rowid=False,
+)
+
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("repository", Ordered, nullable=False),
+    Column("algorithm", Text, nullable=False),
+    Column("offset", BigInteger, nullable=False),
+    Column("digest", Text, nullable=True),
+    Column("actor", Text, nullable=False, default=""),
+    Column("started_at", Double, nullable=False),
+    Column("updated_at", Double, nullable=False),
+    Index("ix_uploads_updated_at", "updated_at", "id"),
+    sqlite_with_rowid=False,
+)
+"""`digest` is that of the first `offset` bytes, where it is known."""
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", Key, primary_key=True, autoincrement=True),
+    Column("at", Double, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("repository", Ordered, nullable=False),
+    Column("payload", Text, nullable=False),
+    Index("ix_events_at", "at"),
+    sqlite_autoincrement=True,
+)
+
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("due_at", Double, nullable=False),
+)

@@ -1,0 +1,121 @@
+"""Queries about upload sessions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import bindparam, delete, func, select, update
+
+from moorage.metadata.blobs import batches
+from moorage.metadata.database import Lookup
+from moorage.metadata.prepared import Prepared
+from moorage.metadata.tables import uploads
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sqlalchemy import Connection
+
+UPLOAD = Lookup(
+    select(uploads.c.algorithm, uploads.c.offset, uploads.c.digest, uploads.c.started_at).where(
+        uploads.c.id == bindparam("id"), uploads.c.repository == bindparam("repository")
+    ),
+    ("id", "repository"),
+)
+"""id, repository -> algorithm, offset, digest so far, started_at."""
+
+_ADD_UPLOAD = Prepared(
+    lambda insert: insert(uploads).values(
+        id=bindparam("id_"),
+        repository=bindparam("repository_"),
+        algorithm=bindparam("algorithm_"),
+        offset=bindparam("offset_"),
+        digest=bindparam("digest_"),
+        actor=bindparam("actor_"),
+        started_at=bindparam("now_"),
+        updated_at=bindparam("now_"),
+    ),
+    "id_",
+    "repository_",
+    "algorithm_",
+    "offset_",
+    "digest_",
+    "actor_",
+    "now_",
+)
+_ADVANCE_UPLOAD = Prepared(
+    lambda _: (
+        update(uploads)
+        .where(uploads.c.id == bindparam("id_"))
+        .values(offset=bindparam("offset_"), digest=bindparam("digest_"), updated_at=bindparam("now_"))
+    ),
+    "id_",
+    "offset_",
+    "digest_",
+    "now_",
+)
+_REMOVE_UPLOAD = Prepared(lambda _: delete(uploads).where(uploads.c.id == bindparam("id_")), "id_")
+
+
+@dataclass(frozen=True, slots=True)
+class UploadRow:
+    """An upload session as recorded.
+
+    Attributes:
+        id: the UUID that the client sees.
+        repository: its name; the repository itself may not exist yet.
+        algorithm: with which the bytes are hashed as they arrive.
+        offset: bytes that the last finished request left.
+        digest: of those bytes, where known.
+        actor: who began it.
+    """
+
+    id: str
+    repository: str
+    algorithm: str
+    offset: int = 0
+    digest: str | None = None
+    actor: str = ""
+
+
+def add_upload(connection: Connection, upload: UploadRow, now: float) -> None:
+    """Record a session that begins."""
+    _ADD_UPLOAD.count(
+        connection, upload.id, upload.repository, upload.algorithm, upload.offset, upload.digest, upload.actor, now
+    )
+
+
+def advance_upload(connection: Connection, key: str, offset: int, digest: str | None, now: float) -> bool:
+    """Record how far a session has come; False where it is gone."""
+    return _ADVANCE_UPLOAD.count(connection, key, offset, digest, now) > 0
+
+
+def remove_upload(connection: Connection, key: str) -> bool:
+    """Forget a session; False where it is gone already, so that of two that finish it one wins."""
+    return _REMOVE_UPLOAD.count(connection, key) > 0
+
+
+def stale_uploads(connection: Connection, before: float, after: str, limit: int) -> list[str]:
+    """Up to `limit` ids after `after` of sessions that nothing was written to since `before`, in order of id."""
+    statement = select(uploads.c.id).where(uploads.c.updated_at < before, uploads.c.id > after)
+    return list(connection.scalars(statement.order_by(uploads.c.id).limit(limit)))
+
+
+def open_uploads(connection: Connection, keys: Iterable[str]) -> set[str]:
+    """Those of `keys` that are sessions."""
+    found: set[str] = set()
+    for some in batches(keys):
+        found.update(connection.scalars(select(uploads.c.id).where(uploads.c.id.in_(some))))
+    return found
+
+
+def remove_stale_upload(connection: Connection, key: str, before: float) -> bool:
+    """Forget a session unless somebody has written to it since `before`."""
+    statement = delete(uploads).where(uploads.c.id == key, uploads.c.updated_at < before)
+    return connection.execute(statement).rowcount > 0
+
+
+def count_uploads(connection: Connection) -> int:
+    """How many sessions are open."""
+    return connection.execute(select(func.count()).select_from(uploads)).scalar_one()
