@@ -1,0 +1,194 @@
+"""The wiring, readable from top to bottom: settings in, one worker's ASGI application out."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from moorage.blobs.checked import CheckedBlobs, CheckedUploads
+from moorage.blobs.files import Files
+from moorage.core.clock import RandomIds, SystemClock
+from moorage.http.health import Health
+from moorage.http.root import Root
+from moorage.http.v2.app import DistributionApi
+from moorage.http.v2.blobs import Blobs
+from moorage.http.v2.listing import Lists
+from moorage.http.v2.manifests import Manifests
+from moorage.http.v2.routes import Table, table
+from moorage.http.v2.spool import Spool
+from moorage.http.v2.uploads import UploadSessions
+from moorage.metadata.factory import open_database
+from moorage.registry.delete import Delete
+from moorage.registry.listing import Listing
+from moorage.registry.mount import Mount
+from moorage.registry.parts import Parts
+from moorage.registry.pull import Pull
+from moorage.registry.push import Push
+from moorage.registry.referrers import Referrers
+from moorage.registry.upload import Uploads
+from moorage.telemetry.access import AccessLog, descriptor_writer
+from moorage.telemetry.heap import trim_heap
+from moorage.telemetry.metrics import Metrics
+from moorage.telemetry.probe import no_probe
+from moorage.telemetry.request_ids import RequestIds
+from moorage.upkeep.sweeping import Sweeper
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from moorage.auth.ports import Authenticator
+    from moorage.blobs.ports import BlobStore, UploadStore
+    from moorage.config.settings import Settings
+    from moorage.telemetry.probe import Probe
+    from moorage.upkeep.settings import UploadPurgeSettings
+
+ENDING = frozenset({signal.SIGTERM, signal.SIGINT})
+"""Signals that end a worker; the supervisor has it begin with these held back."""
+
+SIGNALS_SECONDS = 0.05
+"""After the application's start, by when the server serves and hears them."""
+
+LOG_SECONDS = 0.25
+"""How often gathered lines of the access log are written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What the workers of one run of the program share besides the settings.
+
+    Attributes:
+        metrics: folder of their counters.
+        supervisor: pid of the process that started them; a worker that outlives it ends.
+    """
+
+    metrics: Path | None
+    supervisor: int
+
+
+def build(settings: Settings, run: Run, probe: Probe = no_probe) -> Root:
+    """One worker's application. To be called in the worker's own process."""
+    clock = SystemClock()
+    metrics = Metrics(run.metrics)
+    executor = ThreadPoolExecutor(settings.blobs.max_threads, thread_name_prefix="storage")
+    database = open_database(settings.metadata.url, metrics.observe_database, probe)
+    blobs, uploads = _stores(settings, executor, metrics.observe_storage, probe)
+    parts = Parts(database, blobs, uploads, settings.registry, clock, RandomIds())
+    access = AccessLog(settings.log, descriptor_writer(sys.stdout.fileno()), clock)
+    health = Health(database, metrics if settings.serve.metrics_enabled else None, settings.serve.metrics_path)
+    sweeper = Sweeper(database, uploads, _purge(settings), settings.events, clock)
+    keeper = _Keeper(run.supervisor, [metrics.flush, trim_heap], [access.flush])
+
+    async def startup() -> None:
+        asyncio.get_running_loop().call_later(SIGNALS_SECONDS, signal.pthread_sigmask, signal.SIG_UNBLOCK, ENDING)
+        await database.start()
+        metrics.flush()
+        keeper.start(sweeper)
+
+    async def shutdown() -> None:
+        await keeper.stop()
+        await database.close()
+        executor.shutdown(wait=False)
+        access.flush()
+        metrics.flush()
+
+    return Root(
+        DistributionApi(_routes(parts, settings), _authenticator(settings)),
+        health,
+        settings.http,
+        metrics=metrics,
+        access=access if settings.log.accesslog else None,
+        new_id=RequestIds().choose,
+        startup=startup,
+        shutdown=shutdown,
+        probe=probe,
+    )
+
+
+def _purge(settings: Settings) -> UploadPurgeSettings:
+    """Nothing is purged while the operator wants nothing changed."""
+    return replace(settings.purge, enabled=False) if settings.registry.readonly else settings.purge
+
+
+def _routes(parts: Parts, settings: Settings) -> Table:
+    pull, delete = Pull(parts), Delete(parts)
+    folder = str(settings.blobs.root / "uploads") if settings.blobs.driver == "filesystem" else None
+    spool = Spool(settings.registry.manifest_limit, folder)
+    return table(
+        Manifests(pull, Push(parts), delete, spool),
+        Blobs(pull, delete),
+        UploadSessions(Uploads(parts), Mount(parts)),
+        Lists(Listing(parts), Referrers(parts)),
+    )
+
+
+def _stores(
+    settings: Settings, executor: ThreadPoolExecutor, observe: Callable[[str, float], None], probe: Probe
+) -> tuple[BlobStore, UploadStore]:
+    blobs: BlobStore
+    uploads: UploadStore
+    if settings.blobs.driver == "inmemory":
+        from moorage.blobs.memory import MemoryBlobs, MemoryUploads
+
+        memory = MemoryBlobs()
+        blobs, uploads = memory, MemoryUploads(memory)
+    else:
+        from moorage.blobs.filesystem import FilesystemBlobs
+        from moorage.blobs.filesystem_uploads import FilesystemUploads
+
+        files = Files(probe)
+        blobs = FilesystemBlobs(settings.blobs.root, executor, files)
+        uploads = FilesystemUploads(settings.blobs.root, executor, files)
+    return CheckedBlobs(blobs, observe), CheckedUploads(uploads, observe)
+
+
+def _authenticator(settings: Settings) -> Authenticator | None:
+    if settings.htpasswd is None:
+        return None
+    from moorage.auth.basic import BasicAuthenticator, password_executor
+    from moorage.auth.htpasswd import HtpasswdFile
+
+    return BasicAuthenticator(HtpasswdFile(settings.htpasswd), password_executor())
+
+
+class _Keeper:
+    """The tasks that run beside the requests for as long as the worker lives."""
+
+    def __init__(
+        self, supervisor: int, each_second: list[Callable[[], None]], each_tick: list[Callable[[], None]]
+    ) -> None:
+        self._supervisor = supervisor
+        self._each_second = each_second
+        self._each_tick = each_tick
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self, sweeper: Sweeper) -> None:
+        """Begin; needs the running loop."""
+        self._tasks = [asyncio.create_task(self._tick()), asyncio.create_task(sweeper.run())]
+
+    async def stop(self) -> None:
+        """End all tasks and wait for that."""
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def _tick(self) -> None:
+        ticks = 0
+        while True:
+            await asyncio.sleep(LOG_SECONDS)
+            ticks += 1
+            for work in self._each_tick:
+                work()
+            if ticks % 4 == 0:
+                for work in self._each_second:
+                    work()
+                if os.getppid() != self._supervisor:
+                    os._exit(1)  # the supervisor was killed: whoever starts the program again needs the port

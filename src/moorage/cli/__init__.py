@@ -1,0 +1,34 @@
+"""The command line: one file a command group."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from moorage import __version__
+from moorage.cli import config, serve
+
+app = typer.Typer(name="moorage", help="A container image registry.", no_args_is_help=True, add_completion=True)
+app.command("serve")(serve.serve)
+app.add_typer(config.app, name="config")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"moorage {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
+    """A container image registry."""
+
+
+def main() -> None:
+    """The console script."""
+    app()

@@ -1,0 +1,251 @@
+"""The process that starts the workers, watches them and ends them.
+
+Everything that must happen once, before anybody serves, happens here: directories, the database's schema, the first
+user.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import socket
+import tempfile
+import threading
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from granian.constants import HTTPModes, Interfaces, Loops, SSLProtocols
+from granian.http import HTTP1Settings, HTTP2Settings
+from granian.log import LogLevels
+from granian.server.mp import MPServer
+
+from moorage import app
+from moorage.metadata.migrate import SchemaTooNew, migrate
+from moorage.telemetry import logs
+from moorage.telemetry.heap import limit_heap
+from moorage.telemetry.metrics_directory import prepare_directory, remove_directory
+from moorage.telemetry.probe import no_probe
+
+if TYPE_CHECKING:
+    from moorage.config.settings import ServeSettings, Settings, TlsSettings
+    from moorage.http.root import Root
+    from moorage.telemetry.probe import Probe
+
+TLS_LOOK_SECONDS = 5.0
+"""How often the certificate's files are looked at."""
+
+RESPAWN_SECONDS = 1.0
+"""How long a new worker may take to be ready before the old one is told to end."""
+
+BACKLOG = 2048
+HEADER_MILLISECONDS = 30_000
+
+BUFFER = 320 * 1024
+"""Bytes that the server keeps for one connection, each way: the more, the fewer trips an upload takes, and the more
+memory a slow client."""
+
+
+class CannotStart(RuntimeError):
+    """The program cannot serve; the message says what to do."""
+
+
+def run(settings: Settings, probe: Probe = no_probe) -> None:
+    """Serve until a signal ends it.
+
+    Raises:
+        CannotStart: the address is taken, the root cannot be written, the database does not answer.
+    """
+    logs.configure(settings.log)
+    os.umask(os.umask(0) | 0o027)  # what users push is not for everybody who has an account on this machine
+    with ExitStack() as stack:
+        settings = _with_scratch(settings, stack)
+        _prepare(settings)
+        metrics = prepare_directory()
+        stack.callback(remove_directory, metrics)
+        _serve(settings, metrics, probe)
+        logs.logger("moorage").info("moorage ended")
+
+
+def _serve(settings: Settings, metrics: Path, probe: Probe) -> None:
+    server = _server(settings)
+    if settings.serve.tls is not None:
+        _watch_certificate(settings.serve.tls)
+    if settings.serve.debug_addr:
+        from moorage.http.debug import serve_debug
+
+        path = settings.serve.metrics_path if settings.serve.metrics_enabled else ""
+        serve_debug(settings.serve.debug_addr, metrics, path)
+    address = _address(settings.serve)
+    logs.logger("moorage").info("moorage starts", address=address, root=str(settings.root), workers=server.workers)
+    if "fork" in multiprocessing.get_all_start_methods():
+        multiprocessing.set_start_method("fork", force=True)
+        os.register_at_fork(after_in_child=_forget_signals)
+    server.serve(target_loader=partial(_load, settings, app.Run(metrics, os.getpid()), probe), wrap_loader=False)
+
+
+def _load(settings: Settings, run: app.Run, probe: Probe) -> Root:
+    limit_heap()
+    # The server misses a signal that comes before it serves; held back until then, it is a drain like any other.
+    signal.pthread_sigmask(signal.SIG_BLOCK, app.ENDING)
+    return app.build(settings, run, probe)
+
+
+def _forget_signals() -> None:
+    """A worker that is told to end before it serves must not take the signal for the supervisor's."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def _with_scratch(settings: Settings, stack: ExitStack) -> Settings:
+    """What lives as long as the program: the facts of in-memory storage (with one worker), authorities in one file."""
+    metadata, serve = settings.metadata, settings.serve
+    if metadata.url == "sqlite://":
+        metadata = replace(metadata, url=f"sqlite:///{_scratch(stack)}/moorage.db")
+    if settings.blobs.driver == "inmemory":
+        serve = replace(serve, workers=1)
+    if serve.tls is not None and len(serve.tls.client_cas) > 1:
+        together = _together(serve.tls.client_cas, _scratch(stack) / "client-authorities.pem")
+        serve = replace(serve, tls=replace(serve.tls, client_cas=(together,)))
+    return replace(settings, metadata=metadata, serve=serve)
+
+
+def _scratch(stack: ExitStack) -> Path:
+    return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="moorage-")))
+
+
+def _together(files: tuple[Path, ...], target: Path) -> Path:
+    """One file with the certificates of all of them, which is what the server takes."""
+    try:
+        target.write_bytes(b"\n".join(file.read_bytes() for file in files))
+    except OSError as error:
+        raise CannotStart(f"{error.filename} cannot be read ({error.strerror}); see http.tls.clientcas.") from error
+    return target
+
+
+def _prepare(settings: Settings) -> None:
+    _check_address(settings.serve)
+    try:
+        if settings.blobs.driver == "filesystem":
+            (settings.blobs.root / "uploads").mkdir(parents=True, exist_ok=True)
+        settings.root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CannotStart(
+            f"{settings.root} cannot be used ({error.strerror}); name another directory with --root."
+        ) from error
+    try:
+        migrate(settings.metadata.url)
+    except SchemaTooNew as error:
+        raise CannotStart(str(error)) from error
+    except Exception as error:
+        raise CannotStart(f"The database cannot be used: {type(error).__name__}: {error}".splitlines()[0]) from error
+    if settings.htpasswd is not None:
+        from moorage.auth.htpasswd import ensure_file
+
+        ensure_file(settings.htpasswd)
+
+
+def _check_address(serve: ServeSettings) -> None:
+    """Workers share the port (SO_REUSEPORT), so a second program on it would go unnoticed: look first."""
+    if serve.unix is not None:
+        _check_unix(serve.unix)
+        return
+    family = socket.AF_INET6 if ":" in serve.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((serve.host, serve.port))
+        except OSError as error:
+            raise CannotStart(
+                f"{serve.host}:{serve.port} cannot be listened on ({error.strerror}); "
+                "name another with --host and --port."
+            ) from error
+
+
+def _check_unix(path: Path) -> None:
+    """A socket that nobody listens on any more is removed; one that somebody does, or any other file, is not ours."""
+    if not path.exists():
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        taken = not path.is_socket() or probe.connect_ex(str(path)) == 0
+    if taken:
+        raise CannotStart(f"{path} is in use, or no socket; name another file in http.addr.")
+    path.unlink()
+
+
+def _server(settings: Settings) -> MPServer:
+    serve = settings.serve
+    tls = serve.tls
+    modern = serve.http2 if tls is not None else serve.h2c
+    minimum = SSLProtocols.tls13 if tls is not None and tls.minimum == "tls1.3" else SSLProtocols.tls12
+    verified = tls is not None and tls.client_auth == "require-and-verify-client-cert"
+    return MPServer(
+        "moorage",
+        address=serve.host,
+        port=serve.port,
+        uds=serve.unix,
+        uds_permissions=0o660 if serve.unix is not None else None,
+        interface=Interfaces.ASGI,
+        workers=serve.workers,
+        loop=Loops.uvloop,
+        http=HTTPModes.auto if modern else HTTPModes.http1,
+        websockets=False,
+        backlog=BACKLOG,
+        backpressure=BACKLOG,
+        http1_settings=HTTP1Settings(header_read_timeout=HEADER_MILLISECONDS, max_buffer_size=BUFFER),
+        http2_settings=HTTP2Settings(max_headers_size=64 * 1024),
+        log_dictconfig=logs.granian_dictconfig(),
+        log_level=LogLevels.warning,
+        ssl_cert=tls.certificate if tls is not None else None,
+        ssl_key=tls.key if tls is not None else None,
+        ssl_protocol_min=minimum,
+        ssl_ca=tls.client_cas[0] if tls is not None and tls.client_cas else None,
+        ssl_client_verify=verified,
+        respawn_failed_workers=True,
+        respawn_interval=RESPAWN_SECONDS,
+        workers_kill_timeout=max(1, int(serve.drain_seconds)),
+    )
+
+
+def _watch_certificate(tls: TlsSettings) -> None:
+    """New workers read the certificate anew: a change of its files replaces them one by one, without a lost request."""
+    files = (tls.certificate, tls.key)
+
+    def look() -> None:
+        seen = [_stamp(file) for file in files]
+        while True:
+            threading.Event().wait(TLS_LOOK_SECONDS)
+            now = [_stamp(file) for file in files]
+            if now != seen and all(now) and _usable(tls):
+                seen = now
+                os.kill(os.getpid(), signal.SIGHUP)
+
+    threading.Thread(target=look, name="certificate-watch", daemon=True).start()
+
+
+def _stamp(file: Path) -> tuple[int, int, int] | None:
+    with suppress(OSError):
+        found = file.stat()
+        return found.st_mtime_ns, found.st_size, found.st_ino
+    return None
+
+
+def _usable(tls: TlsSettings) -> bool:
+    import ssl
+
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(tls.certificate, tls.key)
+    except (OSError, ssl.SSLError) as error:
+        logs.logger("moorage").warning("the changed certificate cannot be used yet", reason=str(error))
+        return False
+    return True
+
+
+def _address(serve: ServeSettings) -> str:
+    if serve.unix is not None:
+        return f"unix:{serve.unix}"
+    host = f"[{serve.host}]" if ":" in serve.host else serve.host
+    return f"{'https' if serve.tls else 'http'}://{host}:{serve.port}"

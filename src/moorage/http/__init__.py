@@ -1,0 +1,1 @@
+"""DOORS: from HTTP to the use cases and back."""

@@ -1,0 +1,53 @@
+"""The client's address behind proxies: `X-Forwarded-For` is believed only as far as trusted proxies wrote it."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+MAX_HOPS = 20
+
+
+class Forwarded:
+    """Finds out who is at the other end.
+
+    Args:
+        trusted: networks of the proxies, in CIDR notation; none: nobody is believed.
+    """
+
+    def __init__(self, trusted: tuple[str, ...]) -> None:
+        self._trusted: list[Network] = [ipaddress.ip_network(network, strict=False) for network in trusted]
+
+    def client(self, peer: str, headers: Mapping[bytes, bytes]) -> str:
+        """The address of the client: the peer's, or the last one in the chain that is no trusted proxy."""
+        if not self._trusted or not self._is_trusted(peer):
+            return peer
+        chain = headers.get(b"x-forwarded-for", b"")[-1000:].decode("latin-1").split(",")
+        address = peer
+        for hop in reversed(chain[-MAX_HOPS:]):
+            candidate = hop.strip().strip("[]")
+            if not _is_address(candidate):
+                break
+            address = candidate
+            if not self._is_trusted(candidate):
+                break
+        return address
+
+    def _is_trusted(self, text: str) -> bool:
+        try:
+            address = ipaddress.ip_address(text)
+        except ValueError:
+            return text in ("", "unix")  # a local socket: only the proxy on this machine is there
+        return any(address in network for network in self._trusted)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

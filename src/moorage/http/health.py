@@ -1,0 +1,68 @@
+"""`/healthz` (alive), `/readyz` (can serve), `/metrics`."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from sqlalchemy import text
+
+from moorage.core.errors import RegistryError
+from moorage.http.response import Response
+from moorage.metadata.uploads import count_uploads
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from moorage.http.response import Header
+    from moorage.metadata.database import Database
+    from moorage.telemetry.metrics import Metrics
+
+_PLAIN: Header = (b"content-type", b"text/plain; charset=utf-8")
+_EXPOSITION: Header = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
+
+
+class Health:
+    """Answers about the program itself.
+
+    Args:
+        metrics: None where the operator switched them off.
+        metrics_path: where they are served.
+    """
+
+    def __init__(self, database: Database, metrics: Metrics | None, metrics_path: str) -> None:
+        self._database = database
+        self._metrics = metrics
+        self._answers = {"/healthz": self._alive, "/readyz": self._ready}
+        if metrics is not None:
+            self._answers[metrics_path] = self._count
+
+    def knows(self, path: str) -> bool:
+        """Whether a path is one of ours."""
+        return path in self._answers
+
+    async def answer(self, path: str) -> Response:
+        """The answer to a GET of that path."""
+        return await self._answers[path]()
+
+    async def _alive(self) -> Response:
+        return Response(200, [_PLAIN], b"ok\n")
+
+    async def _ready(self) -> Response:
+        try:
+            await self._database.read(_ask)
+        except RegistryError:
+            return Response(503, [_PLAIN, (b"retry-after", b"1")], b"the database does not answer\n")
+        return Response(200, [_PLAIN], b"ok\n")
+
+    async def _count(self) -> Response:
+        if self._metrics is None:
+            return Response(404, [_PLAIN], b"")
+        with suppress(RegistryError):
+            self._metrics.set_gauge("uploads_open", await self._database.read(count_uploads))
+        return Response(200, [_EXPOSITION], await asyncio.to_thread(self._metrics.render))
+
+
+def _ask(connection: Connection) -> None:
+    connection.execute(text("SELECT 1"))

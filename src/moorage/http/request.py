@@ -1,0 +1,156 @@
+"""A request as the handlers see it: each question about it is answered once."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
+
+from moorage.core.access import ANONYMOUS, Identity
+from moorage.core.errors import RegistryError, RequestTimeout, UploadInterrupted
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    Receive = Callable[[], Awaitable[dict[str, Any]]]
+
+MAX_PARAMETERS = 200
+"""Query parameters that are looked at."""
+
+_NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
+
+
+class BadQuery(RegistryError):
+    """A query that cannot be understood."""
+
+    code = "UNSUPPORTED"
+    status = 400
+    default = "The query of the address cannot be understood."
+
+
+class Request:
+    """One request.
+
+    Attributes:
+        method, path: as sent; the path decoded, without the configured prefix.
+        headers: by lower-case name; of several with one name the last.
+        route: its name, for counting.
+        name, reference: what the route found in the path, unchecked.
+        identity: who asks.
+        id: for the log and the answer of an error.
+        location: an upload's address, for answers that must carry it.
+        received: bytes of the body that were taken so far.
+        complete: whether the whole body was taken.
+    """
+
+    __slots__ = (
+        "_idle",
+        "_query",
+        "_receive",
+        "complete",
+        "headers",
+        "id",
+        "identity",
+        "location",
+        "method",
+        "name",
+        "path",
+        "prefix",
+        "query_string",
+        "received",
+        "reference",
+        "route",
+    )
+
+    def __init__(self, scope: dict[str, Any], receive: Receive, path: str, request_id: str, idle: float) -> None:
+        self.method: str = scope["method"]
+        self.path = path
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.query_string: bytes = scope["query_string"]
+        self.id = request_id
+        self.identity: Identity = ANONYMOUS
+        self.route = "other"
+        self.name = ""
+        self.reference = ""
+        self.location = ""
+        self.prefix = ""
+        self.received = 0
+        self.complete = False
+        self._receive = receive
+        self._idle = idle
+        self._query: list[tuple[str, str]] | None = None
+
+    def header(self, name: bytes) -> str | None:
+        """A header's value as text, or None."""
+        value = self.headers.get(name)
+        return value.decode("latin-1") if value is not None else None
+
+    def values(self, name: str) -> list[str]:
+        """All values of a query parameter, in order."""
+        if self._query is None:
+            self._query = parse_query(self.query_string)
+        return [value for key, value in self._query if key == name]
+
+    def value(self, name: str) -> str | None:
+        """The value of a query parameter, or None.
+
+        Raises:
+            BadQuery: given twice with different values; equal ones are sent by regclient after a retry.
+        """
+        found = set(self.values(name))
+        if len(found) > 1:
+            raise BadQuery(f"The parameter {name} is given several times with different values.")
+        return found.pop() if found else None
+
+    def content_length(self) -> int | None:
+        """The announced length of the body in bytes, or None where it is sent in chunks."""
+        value = self.header(b"content-length")
+        return int(value) if value is not None and _NUMBER.fullmatch(value) else None
+
+    async def body(self) -> AsyncIterator[bytes]:
+        """The body in the pieces it comes in.
+
+        Raises:
+            UploadInterrupted: the client left before its end.
+            RequestTimeout: it stood still for longer than the configured time.
+        """
+        while not self.complete:
+            try:
+                async with asyncio.timeout(self._idle):
+                    message = await self._receive()
+            except TimeoutError:
+                raise RequestTimeout from None
+            if message["type"] != "http.request":
+                raise UploadInterrupted
+            self.complete = not message.get("more_body", False)
+            piece: bytes = message.get("body", b"")
+            if piece:
+                self.received += len(piece)
+                yield piece
+
+    async def disconnected(self) -> None:
+        """Return when the client has left. Only once the body was taken, or there is none."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+
+def parse_query(query: bytes) -> list[tuple[str, str]]:
+    """Name and value of each parameter. `+` stays `+`: it stands in media types, and nothing here holds blanks.
+
+    Raises:
+        BadQuery: too many, or not UTF-8.
+    """
+    if not query:
+        return []
+    parts = query.split(b"&")
+    if len(parts) > MAX_PARAMETERS:
+        raise BadQuery(f"More than {MAX_PARAMETERS} parameters in one request.")
+    found = []
+    for part in parts:
+        key, _, value = part.partition(b"=")
+        try:
+            found.append((unquote_to_bytes(key).decode(), unquote_to_bytes(value).decode()))
+        except UnicodeDecodeError:
+            raise BadQuery from None
+    return found

@@ -1,0 +1,219 @@
+"""The outermost door: takes a request, finds the door for it, sends the answer, counts and logs it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from moorage.core.errors import RegistryError, RouteUnknown
+from moorage.http.errors import error_response
+from moorage.http.forwarded import Forwarded
+from moorage.http.framing import check_framing, looks_strange
+from moorage.http.request import Request
+from moorage.http.response import Response
+from moorage.telemetry.probe import no_probe
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from moorage.http.health import Health
+    from moorage.http.request import Receive
+    from moorage.http.response import Header
+    from moorage.http.settings import HttpSettings
+    from moorage.http.v2.app import DistributionApi
+    from moorage.telemetry.access import AccessLog
+    from moorage.telemetry.metrics import Metrics
+    from moorage.telemetry.probe import Probe
+
+    Scope = dict[str, Any]
+    Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+DISCARD = 1024 * 1024
+"""Bytes of a refused body that are read so that the client gets to see the answer before the connection closes."""
+
+DISCARD_SECONDS = 5.0
+
+_NO_BODY = frozenset({204, 304})
+
+
+class Root:
+    """The ASGI application of a worker.
+
+    Args:
+        v2: the distribution API.
+        health: `/healthz` and its like.
+        settings: prefix, headers, trusted proxies, patience.
+        metrics: counts requests; None where switched off.
+        access: the access log; None where switched off.
+        new_id: gives each request its identifier, from its X-Request-Id header where that is sane.
+        startup, shutdown: run when the worker begins and ends.
+    """
+
+    def __init__(  # noqa: PLR0913 - the outermost object is handed what it wraps
+        self,
+        v2: DistributionApi,
+        health: Health,
+        settings: HttpSettings,
+        *,
+        metrics: Metrics | None,
+        access: AccessLog | None,
+        new_id: Callable[[str | None], str],
+        startup: Callable[[], Awaitable[None]],
+        shutdown: Callable[[], Awaitable[None]],
+        probe: Probe = no_probe,
+    ) -> None:
+        self._v2 = v2
+        self._health = health
+        self._prefix = settings.prefix.rstrip("/")
+        self._idle = settings.body_idle_seconds
+        self._forwarded = Forwarded(settings.trusted_proxies)
+        self._metrics = metrics
+        self._access = access
+        self._new_id = new_id
+        self._startup = startup
+        self._shutdown = shutdown
+        self._probe = probe
+        self._headers: list[Header] = [
+            (b"docker-distribution-api-version", b"registry/2.0"),
+            *((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in settings.headers),
+        ]
+        if all(name != b"x-content-type-options" for name, _ in self._headers):
+            self._headers.append((b"x-content-type-options", b"nosniff"))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or the worker's beginning and end."""
+        if scope["type"] == "http":
+            await self._serve(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._live(receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = time.perf_counter()
+        path: str = scope["path"]
+        if self._prefix and not self._health.knows(path):
+            path = path[len(self._prefix) :] if path.startswith(f"{self._prefix}/") else f"//{path}"
+        request = Request(scope, receive, path, self._new_id(None), self._idle)
+        given = request.header(b"x-request-id")
+        if given is not None:
+            request.id = self._new_id(given)
+        request.prefix = self._prefix
+        response = await self._answer(request, scope)
+        if not request.complete and _has_body(request):
+            # Who was given up for standing still is not waited for again.
+            taken = response.status != 408 and await _discard(request)
+            if not taken and scope["http_version"].startswith("1"):
+                # The rest of the body is in the way of the next request (RFC 9112 section 9.6).
+                response.headers.append((b"connection", b"close"))
+        self._probe("response")
+        sent = await self._send(request, response, send)
+        seconds = time.perf_counter() - begun
+        if self._metrics is not None:
+            self._metrics.observe_request(
+                request.route, request.method, response.status, seconds, request.received, sent
+            )
+        if self._access is not None:
+            self._log(scope, request, response.status, sent, seconds)
+
+    async def _answer(self, request: Request, scope: Scope) -> Response:
+        try:
+            if looks_strange(scope["headers"], request.headers):
+                check_framing(scope["headers"], scope["http_version"])
+            if request.path.startswith("/v2"):
+                return await self._v2.answer(request)
+            if self._health.knows(request.path) and request.method in ("GET", "HEAD"):
+                request.route = "health"
+                return await self._health.answer(request.path)
+            raise RouteUnknown(detail={"path": request.path[:300]})
+        except RegistryError as error:
+            return error_response(error, request)
+        except Exception as error:  # noqa: BLE001 - whatever it was, the client gets JSON and the log the rest
+            return error_response(error, request)
+
+    async def _send(self, request: Request, response: Response, send: Send) -> int:
+        headers = response.headers
+        body = response.body
+        if isinstance(body, bytes):
+            if response.status not in _NO_BODY and all(name != b"content-length" for name, _ in headers):
+                headers.append((b"content-length", b"%d" % len(body)))
+            headers += self._headers
+            await send({"type": "http.response.start", "status": response.status, "headers": headers})
+            if request.method == "HEAD":
+                body = b""
+            await send({"type": "http.response.body", "body": body})
+            return len(body)
+        headers += self._headers
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        return await _stream(request, body, send)
+
+    def _log(self, scope: Scope, request: Request, status: int, sent: int, seconds: float) -> None:
+        if self._access is None:
+            return
+        peer = scope.get("client")
+        self._access.record(
+            request.method,
+            scope["path"],
+            request.query_string,
+            status,
+            sent,
+            seconds,
+            self._forwarded.client(peer[0] if peer else "unix", request.headers),
+            request.identity.name,
+            request.header(b"user-agent") or "",
+            request.id,
+            f"HTTP/{scope['http_version']}",
+        )
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            await self._startup()
+        except Exception as error:
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            raise
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self._shutdown()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+async def _stream(request: Request, pieces: AsyncIterator[bytes], send: Send) -> int:
+    """Send pieces as fast as the client takes them; stop reading when it has left."""
+    gone = asyncio.ensure_future(request.disconnected())
+    sent = 0
+    try:
+        async for piece in pieces:
+            if gone.done():
+                break
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+            sent += len(piece)
+            # A client that takes all at once must not keep the others from their turn: `send` may never have waited.
+            await asyncio.sleep(0)
+        await send({"type": "http.response.body", "body": b""})
+    finally:
+        gone.cancel()
+        close = getattr(pieces, "aclose", None)
+        if close is not None:
+            await close()
+    return sent
+
+
+def _has_body(request: Request) -> bool:
+    return b"transfer-encoding" in request.headers or bool(request.content_length())
+
+
+async def _discard(request: Request) -> bool:
+    """Read a little of what nobody wants, so that a client that sends first and reads then sees why it was refused.
+
+    Returns:
+        Whether that was all of it.
+    """
+    if request.headers.get(b"expect", b"").strip().lower() == b"100-continue" and not request.received:
+        return False  # it waits for our word before it sends anything
+    with suppress(RegistryError, TimeoutError):
+        async with asyncio.timeout(DISCARD_SECONDS):
+            async for _ in request.body():
+                if request.received > DISCARD:
+                    break
+    return request.complete

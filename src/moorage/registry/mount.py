@@ -1,0 +1,53 @@
+"""Mounting: a blob that another repository has becomes readable here without its bytes being sent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from moorage.core.events import Event
+from moorage.metadata.blobs import StoredBlob, find_linked, find_source, link_blob
+from moorage.metadata.events import tell
+from moorage.metadata.repositories import ensure_repository, find_repository
+from moorage.registry.writes import Writes
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from moorage.core.access import Identity
+    from moorage.core.digest import Digest
+    from moorage.registry.parts import Parts
+
+
+class Mount:
+    """The use case of a cross-repository mount (distribution specification, end-11)."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._database = parts.database
+        self._clock = parts.clock
+        self._writes = Writes(parts.settings)
+
+    async def blob(self, name: str, digest: Digest, source: str | None, identity: Identity) -> bool:
+        """Link a blob of `source` (None: of any repository that the asker may pull) in `name`.
+
+        Returns:
+            False where that is not possible for any reason; the client then uploads. The reason is not told: "hidden"
+            and "absent" look the same.
+        """
+        self._writes.check_push(name)
+        now = self._clock.now()
+        return await self._database.write(lambda connection: _mount(connection, name, digest, source, identity, now))
+
+
+def _mount(
+    connection: Connection, name: str, digest: Digest, source: str | None, identity: Identity, now: float
+) -> bool:
+    source = source if source is not None else find_source(connection, digest)
+    origin = find_repository(connection, source) if source is not None else None
+    blob: StoredBlob | None = find_linked(connection, origin, digest) if origin is not None else None
+    if blob is None or source is None:
+        return False
+    repository = ensure_repository(connection, name, now)
+    link_blob(connection, repository, digest, now)
+    event = Event("mount", name, digest, "application/octet-stream", blob.size, source=source, actor=identity.name)
+    tell(connection, event, now)
+    return True

@@ -1,0 +1,1 @@
+"""CARE: what is done while nobody asks."""
