@@ -1,0 +1,75 @@
+"""SQLite: durable commits, shared by many writes at once, and a writer that survives what its changes do."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from moorage.core.errors import Unavailable
+from moorage.metadata import sqlite
+from moorage.metadata.factory import open_database
+from moorage.metadata.repositories import ensure_repository, find_repository
+from moorage.metadata.sqlite import open_connection
+from tests.support.facts import SqliteTemplate
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"), [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1), ("temp_store", 2)]
+)
+def test_the_settings_of_a_connection(tmp_path: Path, setting: str, value: object) -> None:
+    """2 is FULL: a commit is on the disk when it returns."""
+    connection = open_connection(tmp_path / "moorage.db")
+    try:
+        assert connection.execute(f"PRAGMA {setting}").fetchone() == (value,)
+    finally:
+        connection.close()
+
+
+async def test_many_writes_share_a_commit(sqlite_template: SqliteTemplate, tmp_path: Path) -> None:
+    commits: list[str] = []
+    database = open_database(sqlite_template.copy_to(tmp_path / "a.db"), probe=commits.append)
+    await database.start()
+    try:
+        writes = [database.write(lambda c, n=n: ensure_repository(c, f"a/{n}", 1.0)) for n in range(200)]  # type: ignore[misc]
+        await asyncio.gather(*writes)
+    finally:
+        await database.close()
+    assert 200 // sqlite.MAX_BATCH <= commits.count("commit-done") < 100
+
+
+async def test_a_commit_that_fails_fails_all_that_share_it(sqlite_template: SqliteTemplate, tmp_path: Path) -> None:
+    """Nobody hears "done" of what is not on the disk."""
+    failing = False
+
+    def probe(point: str) -> None:
+        if failing and point == "commit":
+            raise sqlite3.OperationalError("disk I/O error")
+
+    database = open_database(sqlite_template.copy_to(tmp_path / "a.db"), probe=probe)
+    await database.start()
+    try:
+        await database.write(lambda c: ensure_repository(c, "before", 1.0))
+        failing = True
+        writes = [database.write(lambda c, n=n: ensure_repository(c, f"a/{n}", 1.0)) for n in range(20)]  # type: ignore[misc]
+        results = await asyncio.gather(*writes, return_exceptions=True)
+        assert {type(result) for result in results} == {Unavailable}
+        failing = False
+        for number in range(20):
+            assert await database.read(lambda c, n=number: find_repository(c, f"a/{n}")) is None  # type: ignore[misc]
+        assert await database.write(lambda c: ensure_repository(c, "after", 1.0))
+    finally:
+        await database.close()
+
+
+async def test_two_closings(sqlite_template: SqliteTemplate, tmp_path: Path) -> None:
+    database = open_database(sqlite_template.copy_to(tmp_path / "a.db"))
+    await database.start()
+    await database.close()
+    await database.close()
+
+
+async def test_closed_before_it_was_opened(tmp_path: Path) -> None:
+    await open_database(f"sqlite:///{tmp_path / 'a.db'}").close()
