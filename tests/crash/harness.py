@@ -1,0 +1,223 @@
+"""Starting, killing and starting again the program under test."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from tests.crash.client import Client, NoAnswer
+from tests.crash.plan import Action, Armed, Plan
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+READY_SECONDS = 10.0
+"""A start after a crash takes less than this (invariant I6)."""
+
+START_SECONDS = 60.0
+"""The first start of a test may take so long: the machine is busy with other tests."""
+
+PATIENCE_SECONDS = 5.0
+"""How long one question for readiness may take."""
+
+
+class NurseryProcess:
+    """The other end of `tests.crash.server`."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.crash.server"],
+            cwd=REPOSITORY,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONWARNINGS": "default"},
+        )
+        assert self._read() == {"ready": True}
+
+    def order(self, do: str, **rest: object) -> dict[str, Any]:
+        """Give an order and return the answer."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps({"do": do, **rest}) + "\n")
+        self._process.stdin.flush()
+        return self._read()
+
+    def close(self) -> None:
+        """End it with everything that it started."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.wait(30)
+        self._process.stdout.close()
+
+    def _read(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        assert line, "the nursery has ended"
+        value: dict[str, Any] = json.loads(line)
+        return value
+
+
+def free_port() -> int:
+    """A port below those that the kernel gives to outgoing connections: nobody takes it while the program is down."""
+    while True:
+        port = random.randint(15_000, 30_000)
+        with socket.socket() as found, suppress(OSError):
+            found.bind(("127.0.0.1", port))
+            return port
+
+
+class Server:
+    """The program on one root directory and one port, through any number of starts.
+
+    Args:
+        nursery: starts it.
+        folder: for the plan and the log; the root is below it unless given.
+        workers: how many.
+        env: configuration, as `REGISTRY_...` variables.
+        root: another directory for everything that is kept.
+    """
+
+    def __init__(
+        self,
+        nursery: NurseryProcess,
+        folder: Path,
+        workers: int = 1,
+        env: dict[str, str] | None = None,
+        root: Path | None = None,
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.root = root or folder / "root"
+        self.workers = workers
+        self.plan = Plan(folder / "plan")
+        self.port = free_port()
+        self.pid = 0
+        self._log = folder / "log"
+        self._nursery = nursery
+        self._clients: list[Client] = []
+        # The work that comes round by itself would pass points in the middle of a test's own.
+        self._env = {"REGISTRY_STORAGE_MAINTENANCE_UPLOADPURGING_ENABLED": "false", **(env or {})}
+
+    def start(self) -> float:
+        """Start and wait until it can serve; returns how many seconds that took."""
+        self.plan.arm(Armed(Action.NOTHING))
+        begun = time.monotonic()
+        self.pid = self._nursery.order(
+            "start",
+            port=self.port,
+            root=str(self.root),
+            workers=self.workers,
+            plan=str(self.plan.path),
+            log=str(self._log),
+            env=self._env,
+        )["pid"]
+        self.wait_ready()
+        seconds = time.monotonic() - begun
+        self._wait_settled()
+        return seconds
+
+    def _wait_settled(self) -> None:
+        """A worker looks once whether upkeep is due when it starts; that is over when this returns."""
+        end = time.monotonic() + PATIENCE_SECONDS
+        while self.workers == 1 and "commit-done" not in self.plan.passed() and time.monotonic() < end:
+            time.sleep(0.001)
+
+    def wait_ready(self, seconds: float = START_SECONDS) -> None:
+        """Wait until /readyz says so."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if self._says_ready():
+                return
+            assert not self.gone(0), f"ended by itself:\n{self.log()[-4000:]}"
+            time.sleep(0.01)
+        raise AssertionError(f"not ready after {seconds} s:\n{self.log()[-4000:]}")
+
+    def _says_ready(self) -> bool:
+        client = Client(self.port, timeout=PATIENCE_SECONDS)
+        try:
+            return client.get("/readyz").status == 200
+        except NoAnswer:
+            return False
+        finally:
+            client.close()
+
+    def client(self, timeout: float = 30.0) -> Client:
+        """A connection of one's own."""
+        client = Client(self.port, timeout)
+        self._clients.append(client)
+        return client
+
+    def close(self) -> None:
+        """End everything that belongs to it."""
+        for client in self._clients:
+            client.close()
+        if self.pid:
+            self.kill()
+        self.plan.close()
+
+    def kill(self) -> None:
+        """SIGKILL to all processes at once, and wait until the last is gone."""
+        self._nursery.order("signal", pid=self.pid, signal=signal.SIGKILL, all=True)
+        assert self.gone(10), "processes are left after SIGKILL"
+
+    def kill_supervisor(self) -> None:
+        """SIGKILL to the supervisor alone."""
+        self._nursery.order("signal", pid=self.pid, signal=signal.SIGKILL, all=False)
+
+    def terminate(self) -> None:
+        """SIGTERM to the supervisor, as an operator ends it."""
+        self._nursery.order("signal", pid=self.pid, signal=signal.SIGTERM, all=False)
+
+    def stop(self, seconds: float = 20) -> None:
+        """SIGTERM, and wait until the last process is gone."""
+        self.terminate()
+        assert self.gone(seconds), f"still there {seconds} s after SIGTERM:\n{self.log()[-4000:]}"
+
+    def gone(self, seconds: float) -> bool:
+        """Whether no process is left, now or before `seconds` have passed."""
+        return bool(self._nursery.order("wait", pid=self.pid, seconds=seconds)["gone"])
+
+    def restart(self) -> float:
+        """Start again after a crash; returns the seconds until it served."""
+        assert self.gone(10), "the program was to be dead"
+        seconds = self.start()
+        assert seconds < READY_SECONDS
+        return seconds
+
+    def arm(self, armed: Armed) -> None:
+        """See `Plan.arm`."""
+        self.plan.arm(armed)
+
+    def worker_pids(self) -> list[int]:
+        """The workers' process ids."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        return [int(pid) for pid in children if b"resource_tracker" not in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+    def descriptors(self) -> list[str]:
+        """What the workers hold open below the root, sockets left out."""
+        found = []
+        for pid in self.worker_pids():
+            for entry in Path(f"/proc/{pid}/fd").iterdir():
+                with suppress(OSError):
+                    target = str(entry.readlink())
+                    if target.startswith(str(self.root)):
+                        found.append(target)
+        return sorted(found)
+
+    def wait_for_descriptors(self, held: list[str]) -> None:
+        """Wait until no more than these is open; a blob's file is closed a moment after its last byte was sent."""
+        end = time.monotonic() + PATIENCE_SECONDS
+        while self.descriptors() != held and time.monotonic() < end:
+            time.sleep(0.01)
+        assert self.descriptors() == held
+
+    def log(self) -> str:
+        """All that the program printed."""
+        return self._log.read_text(errors="replace") if self._log.exists() else ""

@@ -1,0 +1,158 @@
+"""SIGKILL to all processes at every point that an operation passes, and at the last passing of each.
+
+After the restart the operation is done in whole or not at all, what a client was told is there, and the client can
+go on. The short version kills at the points where most is at stake.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from pathlib import Path
+
+import pytest
+
+from tests.crash.checker import check
+from tests.crash.client import NoAnswer
+from tests.crash.conftest import MakeServer
+from tests.crash.harness import Server
+from tests.crash.operations import (
+    OPERATIONS,
+    Cancel,
+    DeleteManifest,
+    Operation,
+    Patch,
+    PutEmpty,
+    PutIndex,
+    PutRest,
+    PutTag,
+    Upload,
+)
+from tests.crash.plan import Action, Armed
+
+REPETITIONS = 5
+COMBINATIONS = 40
+"""The long version kills at no fewer pairs of an operation and a point."""
+
+SHORT: tuple[tuple[type[Operation], str], ...] = (
+    (Patch, "write-done"),
+    (Patch, "commit"),
+    (PutRest, "fsync-done"),
+    (PutRest, "mkdir-done"),
+    (PutRest, "rename"),
+    (PutRest, "rename-done"),
+    (PutRest, "commit"),
+    (PutRest, "commit-done"),
+    (PutEmpty, "rename-done"),
+    (Cancel, "commit-done"),
+    (PutTag, "commit"),
+    (PutTag, "response"),
+    (PutIndex, "commit-done"),
+    (DeleteManifest, "commit"),
+)
+
+
+def points_of(server: Server, kind: type[Operation]) -> list[tuple[str, int]]:
+    """The first and the last passing of each point when nothing happens, on a store that is not new."""
+    client = server.client()
+    for number in (-1, 0):
+        operation = kind(number)
+        operation.prepare(client)
+        server.arm(Armed(Action.NOTHING))
+        assert operation.act(client).status == operation.success
+    passed = server.plan.passed()
+    return sorted({(point, nth) for point in set(passed) for nth in (1, passed.count(point))})
+
+
+def kill_at(server: Server, operation: Operation, point: str, nth: int) -> bool:
+    """One case; False where the operation did not come there: a directory may be new to it or not."""
+    client = server.client()
+    operation.prepare(client)
+    server.arm(Armed(Action.KILL_ALL, point, nth))
+    what = f"{operation.repository}, {point} {nth}"
+    try:
+        answer = operation.act(client)
+    except NoAnswer:
+        assert server.plan.fired, what
+    else:
+        assert not server.plan.disarm(), what
+        assert answer.status == operation.success, (what, answer)
+        assert operation.seen(client) == operation.done(), what
+        return False
+    assert server.gone(10), what
+    assert check(server.root) == [], what
+    server.restart()
+
+    client = server.client()
+    seen = operation.seen(client)
+    done = seen == operation.done()
+    assert done or operation.is_undone(seen), (what, seen)
+    if not done or isinstance(operation, Upload):
+        operation.again(client)
+    finished = [(operation.data, None)] if isinstance(operation, Upload) else []
+    assert operation.seen(client) in (operation.done(), *finished), what
+    client.close()
+    return True
+
+
+@pytest.mark.parametrize(("kind", "point"), SHORT, ids=lambda value: getattr(value, "name", value))
+def test_killed_where_most_is_at_stake(server: Server, kind: type[Operation], point: str) -> None:
+    passings = dict(points_of(server, kind))  # the last passing of each
+    assert kill_at(server, kind(1), point, 1 if point == "mkdir-done" else passings[point])
+    server.stop()
+    assert check(server.root) == []
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("kind", OPERATIONS, ids=lambda kind: kind.name)
+def test_killed_at_every_point(server: Server, kind: type[Operation]) -> None:
+    points = points_of(server, kind)
+    number = 0
+    for point, nth in points:
+        killed = 0
+        while killed < REPETITIONS:
+            number += 1
+            assert number < 20 * REPETITIONS * len(points), f"{point} {nth} is not passed any more"
+            killed += kill_at(server, kind(number), point, nth)
+    server.stop()
+    assert check(server.root) == []
+
+
+@pytest.mark.long
+def test_the_long_version_has_enough_combinations(server: Server) -> None:
+    pairs = {(kind.name, point) for kind in OPERATIONS for point, _ in points_of(server, kind)}
+    assert len(pairs) >= COMBINATIONS, sorted(pairs)
+
+
+def abandoned(root: Path) -> list[Path]:
+    """Files of sessions that no row knows, long untouched: what a crash leaves and the purge removes."""
+    files = [root / "uploads" / str(uuid.uuid4()) for _ in range(3)]
+    for file in files:
+        file.write_bytes(b"abandoned")
+        os.utime(file, (1, 1))
+    return files
+
+
+@pytest.mark.parametrize("point", ["unlink", "unlink-done"])
+def test_killed_while_purging(make_server: MakeServer, point: str) -> None:
+    """The purge that comes after the restart does the rest; a session that is in use stays."""
+    purging = "REGISTRY_STORAGE_MAINTENANCE_UPLOADPURGING_"
+    server = make_server(env={f"{purging}ENABLED": "true", f"{purging}AGE": "1h", f"{purging}INTERVAL": "1s"})
+    client = server.client()
+    used = Patch(1)
+    used.prepare(client)
+    files = abandoned(server.root)
+    server.arm(Armed(Action.KILL_ALL, point, 2))
+    assert server.gone(20), "no purge has come"
+    assert server.plan.fired
+    assert any(file.exists() for file in files)
+    server.restart()
+    end = time.monotonic() + 20
+    while any(file.exists() for file in files) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not any(file.exists() for file in files)
+    used.again(server.client())
+    server.stop()
+    assert check(server.root) == []
