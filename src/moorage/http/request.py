@@ -106,7 +106,7 @@ class Request:
     def content_length(self) -> int | None:
         """The announced length of the body in bytes, or None where it is sent in chunks."""
         value = self.header(b"content-length")
-        return int(value) if value is not None and _NUMBER.fullmatch(value) else None
+        return whole_number(value) if value is not None else None
 
     async def body(self) -> AsyncIterator[bytes]:
         """The body in the pieces it comes in.
@@ -133,6 +133,11 @@ class Request:
         """Return when the client has left. Only once the body was taken, or there is none."""
         while (await self._receive())["type"] != "http.disconnect":
             pass
+
+
+def whole_number(text: str) -> int | None:
+    """A number of ASCII digits, or None: `int()` alone would take `1_000`, `+5` and Unicode digits."""
+    return int(text) if _NUMBER.fullmatch(text) else None
 
 
 def parse_query(query: bytes) -> list[tuple[str, str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import orjson
@@ -11,6 +10,7 @@ from moorage.core.digest import parse_digest
 from moorage.core.errors import PaginationInvalid
 from moorage.core.media_types import OCI_INDEX
 from moorage.core.names import parse_name
+from moorage.http.request import whole_number
 from moorage.http.response import Response
 from moorage.http.v2.paging import next_link, wanted
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 _JSON: Header = (b"content-type", b"application/json")
 _INDEX: Header = (b"content-type", OCI_INDEX.encode())
-_ID = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 
 class Lists:
@@ -67,10 +66,10 @@ class Lists:
         subject = parse_digest(request.reference)
         types = tuple(dict.fromkeys(value for value in request.values("artifactType") if value))
         number = wanted(request)
-        after = request.value("last") or "0"
-        if _ID.fullmatch(after) is None:
+        after = whole_number(request.value("last") or "0")
+        if after is None:
             raise PaginationInvalid("The value of last must come from the Link of the page before.")
-        page = await self._referrers.of(name, subject, types, number, int(after))
+        page = await self._referrers.of(name, subject, types, number, after)
         body = b'{"schemaVersion":2,"mediaType":"%b","manifests":[%b]}' % (
             OCI_INDEX.encode(),
             b",".join(page.descriptors),

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from moorage.core.errors import PaginationInvalid
+from moorage.http.request import whole_number
 
 if TYPE_CHECKING:
     from moorage.http.request import Request
     from moorage.http.response import Header
-
-_NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 
 def wanted(request: Request) -> int | None:
@@ -24,9 +22,10 @@ def wanted(request: Request) -> int | None:
     value = request.value("n")
     if value is None or value == "":
         return None
-    if _NUMBER.fullmatch(value) is None:
+    number = whole_number(value)
+    if number is None:
         raise PaginationInvalid(detail={"n": value[:50]})
-    return int(value)
+    return number
 
 
 def next_link(request: Request, parameters: list[tuple[str, str]]) -> Header:
