@@ -15,6 +15,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, select, text
 
 from moorage.metadata import migrate as migrations
+from moorage.metadata import tables_access  # noqa: F401 - its tables belong to the same schema
 from moorage.metadata.migrate import HEAD, SchemaTooNew, migrate
 from moorage.metadata.repositories import ensure_repository, find_repository
 from moorage.metadata.tables import metadata

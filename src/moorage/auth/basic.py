@@ -122,8 +122,8 @@ class BasicAuthenticator:
             raise Unauthorized(_WRONG, challenge=self._challenge)
         return who
 
-    def challenge(self) -> str:
-        """`Basic realm="..."`."""
+    def challenge(self, origin: str = "", scope: str = "", error: str = "") -> str:
+        """`Basic realm="..."`, whatever was asked for."""
         return self._challenge
 
     def _digest(self, user: str, password: bytes, hashed: bytes) -> bytes:

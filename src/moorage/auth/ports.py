@@ -1,10 +1,16 @@
-"""What the doors know of how people prove who they are."""
+"""What the doors and use cases know of how people prove who they are, and of what they may do."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 from moorage.core.access import Identity
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from moorage.core.access import Binding, Scope
 
 
 class Authenticator(Protocol):
@@ -31,6 +37,115 @@ class Authenticator(Protocol):
         """
         ...
 
-    def challenge(self) -> str:
-        """The value of `WWW-Authenticate` for an answer with 401."""
+    def challenge(self, origin: str = "", scope: str = "", error: str = "") -> str:
+        """The value of `WWW-Authenticate` for an answer with 401.
+
+        Args:
+            origin: scheme and host by which the client reached us, `https://registry.example.com`, for the realm.
+            scope: what a token would need, in Docker's grammar, separated by blanks; empty on `/v2/`.
+            error: `invalid_token` or `insufficient_scope` (RFC 6750 section 3.1), or empty where no credentials came.
+        """
+        ...
+
+
+class Attempts(Protocol):
+    """Counts failed logins, for an account and for an address."""
+
+    async def check(self, account: str, address: str) -> None:
+        """May this be tried now?
+
+        Raises:
+            TooManyRequests: there were too many failures; it says when to come back.
+        """
+        ...
+
+    async def failed(self, account: str, address: str) -> None:
+        """Count a failure. The same credentials again within a few seconds (containerd's POST, then GET) are one."""
+        ...
+
+    async def succeeded(self, account: str, address: str) -> None:
+        """Forget the account's failures from that address."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """Somebody whom a directory or an OIDC provider vouches for.
+
+    Attributes:
+        source: `ldap:<name>` or `oidc:<name>`.
+        subject: what that person is called there for ever (entryUUID, objectGUID, `sub`).
+        name: the user name that the person would like to have here.
+        email: empty where not told.
+        groups: names of groups, nested ones too; None where the source does not tell, and nothing changes then.
+        admin: whether the person is to be an admin of the system; None where the source does not tell.
+    """
+
+    source: str
+    subject: str
+    name: str
+    email: str = ""
+    groups: tuple[str, ...] | None = None
+    admin: bool | None = None
+
+
+class PasswordSource(Protocol):
+    """Knows users and passwords that are not ours (a directory)."""
+
+    @property
+    def name(self) -> str:
+        """`ldap:<name>`."""
+        ...
+
+    async def check(self, user: str, password: str) -> Arrival | None:
+        """Who that is; None for a wrong password and for a user who is not there, which take equally long.
+
+        Raises:
+            Unavailable: the directory does not answer in time.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        ...
+
+
+class JobTokens(Protocol):
+    """Takes OIDC tokens of CI jobs in place of a robot's secret (keyless CI)."""
+
+    def recognises(self, password: str) -> bool:
+        """Whether that is written like a signed token at all; does not wait."""
+        ...
+
+    async def identify(self, token: str) -> Identity:
+        """The robot whose trust rule the token fulfils, with credential `oidc:<rule>`.
+
+        Raises:
+            Unauthorized: the token is not valid, or fulfils no rule.
+            Unavailable: its issuer's keys cannot be fetched.
+        """
+        ...
+
+
+class Policy(Protocol):
+    """What an identity may do. The one place where that is decided."""
+
+    async def allowed(self, identity: Identity, name: str) -> frozenset[str]:
+        """The actions that `identity` may do on the repository (or project) `name`, whether it exists or not.
+
+        Whoever is authenticated has at least what anonymous has. A credential's own scopes are taken into account, a
+        Bearer token's access is not: it was worked out by this when the token was given.
+        """
+        ...
+
+    async def granted(self, identity: Identity, scopes: Sequence[Scope]) -> list[Scope]:
+        """Of what is asked for, what is allowed: the intersection, `*` being all; scopes with nothing left are gone.
+
+        `push` brings `overwrite` with it where that is allowed. `registry:catalog:*` is granted to everybody who is
+        authenticated: the catalog shows each only what is theirs.
+        """
+        ...
+
+    async def binding(self, name: str) -> Binding:
+        """Which project and repository `name` means now."""
         ...

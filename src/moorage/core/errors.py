@@ -191,15 +191,28 @@ class UploadInterrupted(RegistryError):
 
 
 class Unauthorized(RegistryError):
-    """No credentials, or wrong ones. `challenge` is the WWW-Authenticate value, set at the door."""
+    """No credentials, wrong ones, or a token that does not allow it.
+
+    `challenge` is the WWW-Authenticate value; where it is empty, the door makes one with `scope` and `error`.
+    """
 
     code = "UNAUTHORIZED"
     status = 401
     default = "Authentication is required."
 
-    def __init__(self, message: str | None = None, detail: object = None, challenge: str = "") -> None:
+    def __init__(
+        self,
+        message: str | None = None,
+        detail: object = None,
+        challenge: str = "",
+        *,
+        scope: str = "",
+        error: str = "",
+    ) -> None:
         super().__init__(message, detail)
         self.challenge = challenge
+        self.scope = scope
+        self.error = error
 
 
 class Denied(RegistryError):

@@ -47,8 +47,12 @@ repositories = Table(
     Column("id", Key, primary_key=True, autoincrement=True),
     Column("name", Ordered, nullable=False),
     Column("created_at", Double, nullable=False),
+    Column("project_id", Key, nullable=False, server_default="1"),
     UniqueConstraint("name"),
+    Index("ix_repositories_project_id", "project_id", "name"),
 )
+"""`project_id`: the project with the longest name that is a prefix of this one's; 1 is the root. No foreign key: SQLite
+adds none to a table that is there, and a project that still has repositories is never removed."""
 
 manifests = Table(
     "manifests",

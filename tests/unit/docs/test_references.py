@@ -11,6 +11,7 @@ import moorage.telemetry
 from moorage.cli.document import main, page
 from moorage.config.table import TABLE
 from moorage.http.v2.routes import match
+from moorage.metadata import tables_access  # noqa: F401 - its tables belong to the same schema
 from moorage.metadata.migrate import HEAD
 from moorage.metadata.tables import metadata
 from moorage.telemetry.metrics import GAUGES, Metrics

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
+from moorage.metadata import tables_access  # noqa: F401 - its tables belong to the same schema
 from moorage.metadata.tables import metadata
 
 context.configure(
