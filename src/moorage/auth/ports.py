@@ -17,7 +17,7 @@ class Authenticator(Protocol):
     """Tells from the `Authorization` header who asks.
 
     The door asks `known` first, which is cheap and does not wait, and `identify` where that says None:
-    `who = auth.known(header) or await auth.identify(header)`. Whether ANONYMOUS may do what it asks for is not
+    `who = auth.known(header) or await auth.identify(header, address, request_id)`. Whether ANONYMOUS may do what it asks for is not
     decided here: where it may not, the door answers 401 with `challenge()`.
     """
 
@@ -28,8 +28,13 @@ class Authenticator(Protocol):
         """
         ...
 
-    async def identify(self, authorization: str | None) -> Identity:
+    async def identify(self, authorization: str | None, address: str = "", request_id: str = "") -> Identity:
         """Who that is; ANONYMOUS without credentials.
+
+        Args:
+            authorization: the header.
+            address: of the client, behind trusted proxies too: failures are counted for it.
+            request_id: for the audit log.
 
         Raises:
             Unauthorized: for credentials that are wrong or cannot be read, with the challenge in it.
