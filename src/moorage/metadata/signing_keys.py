@@ -1,0 +1,78 @@
+"""Queries about the keys that tokens are signed with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import delete, insert, or_, select, update
+
+from moorage.metadata.tables_access import signing_keys
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRow:
+    """A key as it is kept; see `tables_access.signing_keys`.
+
+    public: a JWK as JSON. private: encrypted, see `moorage.auth.keys`.
+    """
+
+    kid: str
+    algorithm: str
+    public: str
+    private: str
+    created_at: float
+    signs_from: float
+    ends_at: float | None
+
+
+def living_keys(connection: Connection, now: float) -> list[KeyRow]:
+    """The keys that still sign, will sign or verify, the oldest first."""
+    alive = (
+        select(signing_keys)
+        .where(or_(signing_keys.c.ends_at.is_(None), signing_keys.c.ends_at > now))
+        .order_by(signing_keys.c.signs_from, signing_keys.c.kid)
+    )
+    return [KeyRow(*row) for row in connection.execute(alive)]
+
+
+def add_key(connection: Connection, key: KeyRow) -> None:
+    """Publish a new key."""
+    connection.execute(
+        insert(signing_keys).values(
+            kid=key.kid,
+            algorithm=key.algorithm,
+            public=key.public,
+            private=key.private,
+            created_at=key.created_at,
+            signs_from=key.signs_from,
+            ends_at=key.ends_at,
+        )
+    )
+
+
+def end_older_keys(connection: Connection, signs_from: float, ends_at: float) -> int:
+    """Let all that began to sign before `signs_from` verify until `ends_at` only; how many that ends."""
+    older = (
+        update(signing_keys)
+        .where(
+            signing_keys.c.signs_from < signs_from,
+            or_(signing_keys.c.ends_at.is_(None), signing_keys.c.ends_at > ends_at),
+        )
+        .values(ends_at=ends_at)
+    )
+    return connection.execute(older).rowcount
+
+
+def end_all_keys(connection: Connection, now: float) -> int:
+    """Let none verify any longer: every token that was given out is dead."""
+    alive = update(signing_keys).where(or_(signing_keys.c.ends_at.is_(None), signing_keys.c.ends_at > now))
+    return connection.execute(alive.values(ends_at=now)).rowcount
+
+
+def remove_ended_keys(connection: Connection, before: float) -> int:
+    """Forget those that ended before then; how many."""
+    return connection.execute(delete(signing_keys).where(signing_keys.c.ends_at < before)).rowcount
