@@ -1,7 +1,7 @@
 """Passwords of our own users: argon2id (RFC 9106), kept as PHC strings.
 
-19 MiB, two passes, one lane: the smallest setting that OWASP's password storage cheat sheet names. More memory would let
-a few logins at the same time weigh more than all the rest of a small registry; the queue bounds them in any case.
+19 MiB, two passes, one lane: the smallest setting that OWASP's password storage cheat sheet names. More memory would
+let a few logins at the same time weigh more than all the rest of a small registry; the queue bounds them in any case.
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ class Authenticator(Protocol):
     """Tells from the `Authorization` header who asks.
 
     The door asks `known` first, which is cheap and does not wait, and `identify` where that says None:
-    `who = auth.known(header) or await auth.identify(header, address, request_id)`. Whether ANONYMOUS may do what it asks for is not
-    decided here: where it may not, the door answers 401 with `challenge()`.
+    `who = auth.known(header) or await auth.identify(header, address, request_id)`. Whether ANONYMOUS may do what it
+    asks for is not decided here: where it may not, the door answers 401 with `challenge()`.
     """
 
     def known(self, authorization: str | None) -> Identity | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, delete, insert, select, update
@@ -48,31 +49,23 @@ _EXTEND = Prepared(
 )
 
 
-def add_refresh_token(
-    connection: Connection,
-    *,
-    hashed: str,
-    user_id: int,
-    access_token_id: int | None,
-    epoch: int,
-    service: str,
-    client_id: str,
-    now: float,
-    expires_at: float,
-) -> None:
+@dataclass(frozen=True, slots=True)
+class NewRefreshToken:
+    """What is kept of a refresh token that is given out; see `tables_access.refresh_tokens`."""
+
+    hash: str
+    user_id: int
+    access_token_id: int | None
+    epoch: int
+    service: str
+    client_id: str
+    created_at: float
+    expires_at: float
+
+
+def add_refresh_token(connection: Connection, new: NewRefreshToken) -> None:
     """Keep a new one, by its hash."""
-    connection.execute(
-        insert(refresh_tokens).values(
-            hash=hashed,
-            user_id=user_id,
-            access_token_id=access_token_id,
-            epoch=epoch,
-            service=service,
-            client_id=client_id,
-            created_at=now,
-            expires_at=expires_at,
-        )
-    )
+    connection.execute(insert(refresh_tokens).values(asdict(new)))
 
 
 def extend_refresh_token(connection: Connection, row: int, until: float) -> None:
