@@ -64,7 +64,7 @@ class Attempts(Protocol):
         """
         ...
 
-    async def failed(self, account: str, address: str) -> None:
+    async def failed(self, account: str, address: str, password: str) -> None:
         """Count a failure. The same credentials again within a few seconds (containerd's POST, then GET) are one."""
         ...
 

@@ -287,6 +287,17 @@ audit_anchors = Table(
 )
 """The last entry that retention removed, so that what is left still verifies; and how many went with it."""
 
+audit_marks = Table(
+    "audit_marks",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("sequence", BigInteger, nullable=False),
+    Column("hash", Text, nullable=False),
+    Column("at", Double, nullable=False),
+)
+"""How far something has come along the chain: `head`, the newest entry that was sealed; `syslog`, the newest one that
+the collector got."""
+
 limit_counters = Table(
     "limit_counters",
     metadata,

@@ -27,7 +27,39 @@ def upgrade() -> None:
     _given_out()
     _grants()
     _audit()
+    _append_only()
     _root()
+
+
+CONTENT = "id, at, action, outcome, actor_kind, actor, credential, address, request_id, target_kind, target, detail"
+
+
+def _append_only() -> None:
+    """Have the database refuse to change an audit entry, and to remove one that retention gave up by no anchor.
+
+    That stops mistakes and curious fingers; who may drop a trigger is found out by the chain.
+    """
+    if op.get_bind().dialect.name == "sqlite":
+        kept = "OLD.sequence IS NULL OR OLD.sequence > (SELECT coalesce(max(sequence), 0) FROM audit_anchors)"
+        for name, when in (
+            ("audit_content", f"BEFORE UPDATE OF {CONTENT}, project_id ON audit"),
+            ("audit_seal", "BEFORE UPDATE OF sequence, hash ON audit WHEN OLD.hash IS NOT NULL"),
+            ("audit_removal", f"BEFORE DELETE ON audit WHEN {kept}"),
+        ):
+            op.execute(f"CREATE TRIGGER {name} {when} BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END")
+        return
+    op.execute(
+        "CREATE FUNCTION audit_append_only() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " IF TG_OP = 'DELETE' AND OLD.sequence <= (SELECT max(sequence) FROM audit_anchors) THEN RETURN OLD; END IF;"
+        " RAISE EXCEPTION 'the audit log is append-only'; END $$"
+    )
+    for name, when, each in (
+        ("audit_content", f"BEFORE UPDATE OF {CONTENT}, project_id ON audit", "FOR EACH ROW"),
+        ("audit_seal", "BEFORE UPDATE OF sequence, hash ON audit", "FOR EACH ROW WHEN (OLD.hash IS NOT NULL)"),
+        ("audit_removal", "BEFORE DELETE ON audit", "FOR EACH ROW"),
+        ("audit_emptying", "BEFORE TRUNCATE ON audit", "FOR EACH STATEMENT"),
+    ):
+        op.execute(f"CREATE TRIGGER {name} {when} {each} EXECUTE FUNCTION audit_append_only()")
 
 
 def _root() -> None:
@@ -301,6 +333,16 @@ def _audit() -> None:
         sa.Column("removed", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("sequence", name="pk_audit_anchors"),
     )
+    op.create_table(
+        "audit_marks",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("sequence", sa.BigInteger(), nullable=False),
+        sa.Column("hash", sa.Text(), nullable=False),
+        sa.Column("at", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name="pk_audit_marks"),
+    )
+    marks = sa.table("audit_marks", *(sa.column(name) for name in ("name", "sequence", "hash", "at")))
+    op.bulk_insert(marks, [{"name": "head", "sequence": 0, "hash": "0" * 64, "at": 0.0}])
     op.create_table(
         "limit_counters",
         sa.Column("key", sa.Text(), nullable=False),
