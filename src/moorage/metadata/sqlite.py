@@ -50,14 +50,19 @@ def open_connection(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(
         path, isolation_level=None, check_same_thread=False, timeout=BUSY_SECONDS, cached_statements=256
     )
-    for setting in (
+    settings = (
         "journal_mode=WAL",
         "synchronous=FULL",
         "foreign_keys=ON",
         f"cache_size=-{CACHE_KIB}",
         "temp_store=MEMORY",
-    ):
-        connection.execute(f"PRAGMA {setting}").close()
+    )
+    try:
+        for setting in settings:
+            connection.execute(f"PRAGMA {setting}").close()
+    except sqlite3.Error:
+        connection.close()
+        raise
     return connection
 
 
