@@ -8,6 +8,7 @@ OCI error code and the HTTP status that clients were tuned to; the message is a 
     ├── absent: NameUnknown, ManifestUnknown, BlobUnknown, UploadUnknown
     ├── refused: Unauthorized, Denied, Unsupported, PreconditionFailed, TooManyRequests
     ├── upload: UploadRangeInvalid, UploadBusy, UploadInvalid
+    ├── the management API: Invalid, ObjectUnknown, Conflict
     └── ours: Unavailable (a dependency), StorageFull
 """
 
@@ -273,6 +274,30 @@ class ReadOnly(RegistryError):
     code = "UNSUPPORTED"
     status = 405
     default = "The registry is in read-only mode."
+
+
+class Invalid(RegistryError):
+    """What the management API was given cannot be: a name, a password, a date. The message says what can."""
+
+    code = "INVALID"
+    status = 422
+    default = "The request cannot be carried out as it is written."
+
+
+class ObjectUnknown(RegistryError):
+    """No such user, group, robot, token, grant, ... or none that the asker may see; the two look the same."""
+
+    code = "NOT_FOUND"
+    status = 404
+    default = "There is no such object, or it is not yours to see."
+
+
+class Conflict(RegistryError):
+    """What is there already, or what must stay, is in the way."""
+
+    code = "CONFLICT"
+    status = 409
+    default = "This is there already, or something else is in the way."
 
 
 class Unavailable(RegistryError):
