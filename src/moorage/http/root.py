@@ -16,8 +16,9 @@ from moorage.http.response import Response
 from moorage.telemetry.probe import no_probe
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
+    from moorage.http.door import Door
     from moorage.http.health import Health
     from moorage.http.request import Receive
     from moorage.http.response import Header
@@ -49,6 +50,7 @@ class Root:
         access: the access log; None where switched off.
         new_id: gives each request its identifier, from its X-Request-Id header where that is sane.
         startup, shutdown: run when the worker begins and ends.
+        doors: asked in this order for what is neither.
     """
 
     def __init__(  # noqa: PLR0913 - the outermost object is handed what it wraps
@@ -63,8 +65,10 @@ class Root:
         startup: Callable[[], Awaitable[None]],
         shutdown: Callable[[], Awaitable[None]],
         probe: Probe = no_probe,
+        doors: Sequence[Door] = (),
     ) -> None:
         self._v2 = v2
+        self._doors = tuple(doors)
         self._health = health
         self._prefix = settings.prefix.rstrip("/")
         self._idle = settings.body_idle_seconds
@@ -125,6 +129,9 @@ class Root:
             if self._health.knows(request.path) and request.method in ("GET", "HEAD"):
                 request.route = "health"
                 return await self._health.answer(request.path)
+            for door in self._doors:
+                if door.knows(request.path):
+                    return await door.answer(request)
             raise RouteUnknown(detail={"path": request.path[:300]})
         except RegistryError as error:
             return error_response(error, request)
