@@ -48,6 +48,7 @@ users = Table(
     UniqueConstraint("source", "subject"),
     sqlite_autoincrement=True,
 )
+Index("ix_users_admins", users.c.id, sqlite_where=users.c.admin, postgresql_where=users.c.admin)
 """`source`: local, ldap:<name> or oidc:<name>; `subject`: who that is there, whatever the name becomes."""
 
 groups = Table(

@@ -114,6 +114,9 @@ def _users() -> None:
         sa.UniqueConstraint("source", "subject", name="uq_users_source_subject"),
         sqlite_autoincrement=True,
     )
+    op.create_index(
+        "ix_users_admins", "users", ["id"], sqlite_where=sa.text("admin = 1"), postgresql_where=sa.text("admin")
+    )
     op.create_table(
         "groups",
         sa.Column("id", KEY, autoincrement=True, nullable=False),
