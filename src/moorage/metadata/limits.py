@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, cast
 from sqlalchemy import bindparam, case, delete, select
 
 from moorage.metadata.database import Lookup
-from moorage.metadata.prepared import MakeInsert, Prepared
+from moorage.metadata.prepared import Prepared
 from moorage.metadata.tables_access import limit_counters
 
 if TYPE_CHECKING:
     from sqlalchemy import BindParameter, Connection, Executable, Select
+
+    from moorage.metadata.prepared import MakeInsert
 
 _VALUE = cast(
     "Select[tuple[object, ...]]",
