@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from moorage.config import keys_access, keys_http, keys_services, keys_storage, keys_top
+from moorage.config import keys_access, keys_http, keys_limits, keys_services, keys_storage, keys_top
 from moorage.config.keys import Key, Kind
 
 TABLE: tuple[Key, ...] = (
@@ -29,6 +29,8 @@ TABLE: tuple[Key, ...] = (
     *keys_top.LISTS,
     *keys_access.VALIDATION,
     *keys_top.OWN,
+    *keys_limits.AUDIT,
+    *keys_limits.LIMITS,
     *keys_services.NOTIFICATIONS,
     *keys_services.REDIS,
     *keys_services.HEALTH,

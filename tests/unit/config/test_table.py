@@ -119,7 +119,7 @@ def test_a_wrong_shape_is_an_error_that_says_what_to_write(key: Key) -> None:
 
 def test_the_top_holds_what_distribution_has() -> None:
     theirs = "version log loglevel storage auth middleware http notifications redis health catalog tags proxy"
-    more = "validation policy reporting compatibility database registry events"
+    more = "validation policy reporting compatibility database registry events audit limits"
     assert set(children(TOP.path)) == {*theirs.split(), *more.split()}
 
 
