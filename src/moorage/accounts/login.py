@@ -1,9 +1,10 @@
 """The login chain: from what an `Authorization` header says to who that is.
 
 In this order: nothing at all is anonymous; a Bearer token of ours; a secret that we made (personal access token,
-robot); a CI job's OIDC token; a user of our own; a user of a directory. The first that knows the credentials decides. Every
-request looks the owner's row up, so that what was disabled, deleted or has expired is out with the next request; only
-the costly check of a password is remembered.
+robot); a CI job's OIDC token; a user of our own; a user of a directory. The first that knows the credentials decides.
+
+Every request looks the owner's row up, so that what was disabled, deleted or has expired is out with the next request;
+only the costly check of a password is remembered.
 
 Whatever fails gives the same answer, and a user who is not there takes as long as a wrong password.
 """

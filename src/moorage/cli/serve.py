@@ -27,7 +27,10 @@ def serve(
     ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Worker processes.", show_default="one a CPU")] = None,
     auth: Annotated[
-        str | None, typer.Option(help="none: open to everybody, whatever the file says.", show_default=False)
+        str | None,
+        typer.Option(
+            help="none: open to everybody; local: accounts of its own; whatever the file says.", show_default=False
+        ),
     ] = None,
 ) -> None:
     """Run the registry until SIGTERM or SIGINT."""

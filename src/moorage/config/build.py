@@ -8,6 +8,8 @@ from pathlib import Path
 
 from moorage.blobs.settings import BlobSettings
 from moorage.config.build_access import build_auth, build_registry
+from moorage.config.build_limits import build_audit, build_limits
+from moorage.config.build_local import build_local
 from moorage.config.build_serve import build_http, build_serve
 from moorage.config.check import Values
 from moorage.config.keys_storage import BESIDE_DRIVERS
@@ -30,6 +32,7 @@ def build(values: Values, environ: Mapping[str, str], overrides: Overrides, *, h
     root = _root(values, environ, overrides)
     serve = build_serve(values, overrides)
     auth, htpasswd = build_auth(values, overrides, serve)
+    local = build_local(values, root) if auth == "local" else None
     return Settings(
         serve=serve,
         log=_log(values),
@@ -41,7 +44,10 @@ def build(values: Values, environ: Mapping[str, str], overrides: Overrides, *, h
         events=EventSettings(int(values.seconds("events.keep", EventSettings().keep_seconds))),
         htpasswd=htpasswd,
         auth=auth,
+        local=local,
         root=root,
+        audit=build_audit(values, auth),
+        limits=build_limits(values),
     )
 
 

@@ -16,7 +16,7 @@ _DEFAULTS = RegistrySettings()
 
 
 def build_auth(values: Values, overrides: Overrides, serve: ServeSettings) -> tuple[str, HtpasswdSettings | None]:
-    """Return "none" or "htpasswd", and the settings of the second.
+    """Return "none", "htpasswd" or "local", and the settings of the second.
 
     Everything that would leave the door open by mistake is an error.
     """
@@ -28,25 +28,27 @@ def build_auth(values: Values, overrides: Overrides, serve: ServeSettings) -> tu
         values.report.error("auth", message, values.origin(f"auth.{doors[-1]}"))
     if doors == ["htpasswd"]:
         return "htpasswd", _htpasswd(values)
+    if doors == ["local"]:
+        return "local", None
     if not doors and is_reachable(serve):
         message = (
-            f"is missing, and {serve.host}:{serve.port} can be reached from other machines: everybody may "
-            "push and delete; add `auth: {htpasswd: ...}`, or `auth: none` if that is what you want"
+            f"is missing, and {serve.host}:{serve.port} can be reached from other machines: accounts of the registry "
+            "itself are on; write `auth: local` to say so, or `auth: none` to let everybody push and delete"
         )
         values.report.warning("auth", message, values.origin("http.addr"))
+        return "local", None
     return "none", None
 
 
 def _overridden(values: Values, wanted: str, doors: list[str]) -> str:
-    if wanted == "local":
-        message = "`--auth local` is not available yet: there are no local accounts; use `auth.htpasswd` in a file"
-        values.report.error("auth", message)
-    elif wanted != "none":
-        values.report.error("auth", f"`--auth {wanted}` is not known; `none` is")
-    elif any(door != "none" for door in doors):
-        message = "is not used, because `--auth none` was given: everybody may do everything"
+    if wanted not in ("none", "local"):
+        values.report.error("auth", f"`--auth {wanted}` is not known; `none` and `local` are")
+        return "none"
+    if any(door != wanted for door in doors):
+        what = "everybody may do everything" if wanted == "none" else "accounts of the registry itself are on"
+        message = f"is not used, because `--auth {wanted}` was given: {what}"
         values.report.warning("auth", message, values.origin("auth"))
-    return "none"
+    return wanted
 
 
 def _htpasswd(values: Values) -> HtpasswdSettings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from moorage.config.keys import Key, Kind, Source, Status, parts
+from moorage.config.keys_local import LOCAL
 
 AUTH = (
     Key(
@@ -11,10 +12,11 @@ AUTH = (
         "Who may come in: exactly one of the sections below. The bare name stands for one without settings. "
         "What Moorage does not know here is an error, never an open door.",
         example="none",
-        default="none",
+        default="none on a loopback address or a socket, local on any other",
         shorthand=True,
     ),
     Key("auth.none", Kind.SECTION, "Everybody may do everything.", example="{}"),
+    *LOCAL,
     Key("auth.htpasswd", Kind.SECTION, "Users in an htpasswd file with bcrypt hashes."),
     Key("auth.htpasswd.realm", Kind.TEXT, "Name shown to clients. Required.", example="Registry"),
     Key(

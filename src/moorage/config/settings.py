@@ -6,7 +6,8 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from moorage.auth.settings import HtpasswdSettings
+from moorage.accounts.settings import AuditSettings, LimitSettings
+from moorage.auth.settings import HtpasswdSettings, LocalSettings
 from moorage.blobs.settings import BlobSettings
 from moorage.http.settings import HttpSettings
 from moorage.metadata.settings import MetadataSettings
@@ -76,7 +77,7 @@ class ServeSettings:
 class Settings:
     """Everything the operator decided, room by room.
 
-    auth: "none" (open to all) or "htpasswd" (then `htpasswd` is set).
+    auth: "none" (open to all), "htpasswd" (then `htpasswd` is set) or "local" (then `local` is set).
     root: directory for everything that the program keeps on this machine.
     """
 
@@ -91,3 +92,6 @@ class Settings:
     htpasswd: HtpasswdSettings | None
     auth: str
     root: Path
+    local: LocalSettings | None = None
+    audit: AuditSettings = field(default_factory=AuditSettings)
+    limits: LimitSettings = field(default_factory=LimitSettings)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from moorage.auth.settings import LocalSettings
 from moorage.config import Finding, Loaded, Overrides
 from moorage.config.build import default_root
 from moorage.config.settings import ServeSettings, Settings, usable_cpus
@@ -163,7 +164,6 @@ def test_the_command_line_wins_over_a_socket(read: Read) -> None:
         (Overrides(workers=0), "http.workers"),
         (Overrides(port=70000), "http.addr"),
         (Overrides(port=-1), "http.addr"),
-        (Overrides(auth="local"), "auth"),
         (Overrides(auth="ldap"), "auth"),
     ],
 )
@@ -187,7 +187,50 @@ def test_opening_on_purpose_is_not_reported(read: Read) -> None:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::", "registry.example.com"])
 def test_an_open_door_to_others_is_reported(read: Read, said: Said, host: str) -> None:
-    assert said(read(None, {}, Overrides(host=host)), "auth").severity == "warning"
+    loaded = read(None, {}, Overrides(host=host))
+    assert said(loaded, "auth").severity == "warning"
+    assert loaded.settings.auth == "local"
+
+
+def test_local_accounts_have_defaults_that_hold(read: Read, tmp_path: Path) -> None:
+    loaded = read(None, {}, Overrides(auth="local", root=tmp_path))
+    local = loaded.settings.local
+    assert local is not None
+    assert loaded.findings == ()
+    assert local == LocalSettings(secret_file=tmp_path / "secret.key")
+    assert (local.token_seconds, local.algorithm, local.service, local.realm) == (300, "ES256", "moorage", "")
+
+
+def test_local_accounts_as_the_file_says(read: Read) -> None:
+    text = """
+http: {host: 'https://r.example.com:444'}
+auth: {local: {realm: 'https://r.example.com:444/token', tokenlife: 2m, refreshlife: 24h, rotation: 1h,
+  algorithm: EdDSA, secretfile: /run/s, issuer: me}}
+"""
+    loaded = read(STORAGE + text)
+    assert loaded.findings == ()
+    assert loaded.settings.local == LocalSettings(
+        "https://r.example.com:444/token",
+        "r.example.com:444",
+        "me",
+        120,
+        86400,
+        3600,
+        "EdDSA",
+        secret_file=Path("/run/s"),
+    )
+
+
+def test_the_secret_is_in_no_repr(read: Read) -> None:
+    loaded = read(STORAGE + f"auth: {{local: {{secret: {'hidden' * 8}}}}}\n")
+    assert loaded.settings.local is not None
+    assert loaded.settings.local.secret == "hidden" * 8
+    assert "hidden" not in repr(loaded.settings)
+
+
+def test_none_stands_for_no_accounts(read: Read) -> None:
+    assert read(None, {}, Overrides()).settings.local is None
+    assert read(STORAGE + "auth: local\n").settings.auth == "local"
 
 
 @pytest.mark.parametrize(

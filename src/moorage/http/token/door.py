@@ -1,0 +1,135 @@
+"""`/token`: who asks shows credentials and gets a token; `/token/jwks`: the keys to verify it with.
+
+GET with Basic or nothing, and POST with a form (Docker token specification, "Requesting a Token" and its OAuth2 twin).
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import orjson
+
+from moorage.accounts.login import UNREADABLE, Proof
+from moorage.auth.basic import read_basic
+from moorage.core.access import ANONYMOUS, Caller
+from moorage.core.errors import Unauthorized, Unsupported
+from moorage.core.scopes import parse_scopes, write_scope
+from moorage.http.response import Response
+from moorage.http.token.form import BadForm, Form, read_form
+
+if TYPE_CHECKING:
+    from moorage.accounts.issue import Issue, Issued
+    from moorage.accounts.keys import Keys
+    from moorage.accounts.login import Login
+    from moorage.accounts.refresh import RefreshTokens
+    from moorage.http.request import Request
+
+TOKEN, JWKS = "/token", "/token/jwks"
+
+_CHALLENGE = 'Basic realm="moorage",charset="UTF-8"'
+_YES = frozenset({"true", "1"})
+_JSON = (b"content-type", b"application/json")
+
+
+class TokenDoor:
+    """An implementation of `moorage.http.door.Door`.
+
+    Args:
+        login: who that is.
+        issue: makes tokens.
+        refresh: gives and takes refresh tokens.
+        keys: for `/token/jwks`.
+        service: the one that tokens are for; another one's are not made here.
+    """
+
+    def __init__(self, login: Login, issue: Issue, refresh: RefreshTokens, keys: Keys, service: str) -> None:
+        self._login = login
+        self._issue = issue
+        self._refresh = refresh
+        self._keys = keys
+        self._service = service
+
+    def knows(self, path: str) -> bool:
+        """See `Door.knows`."""
+        return path in (TOKEN, JWKS)
+
+    async def answer(self, request: Request) -> Response:
+        """See `Door.answer`; a refusal says that Basic is understood here."""
+        request.route = "token"
+        if request.path == JWKS:
+            return self._jwks(request)
+        try:
+            if request.method in ("GET", "HEAD"):
+                return await self._get(request)
+            if request.method == "POST":
+                return await self._post(request)
+        except Unauthorized as error:
+            error.challenge = error.challenge or _CHALLENGE
+            raise
+        raise Unsupported("This address answers GET, HEAD, POST only.", headers=(("allow", "GET, HEAD, POST"),))
+
+    def _jwks(self, request: Request) -> Response:
+        if request.method not in ("GET", "HEAD"):
+            raise Unsupported("This address answers GET, HEAD only.", headers=(("allow", "GET, HEAD"),))
+        headers = [(b"content-type", b"application/jwk-set+json"), (b"cache-control", b"public, max-age=20")]
+        return Response(200, headers, orjson.dumps(self._keys.jwks()))
+
+    async def _get(self, request: Request) -> Response:
+        form = Form(request.query_string)
+        self._check_service(form)
+        proof = await self._basic(request)
+        return await self._give(request, form, proof, offline=form.one("offline_token").lower() in _YES)
+
+    async def _basic(self, request: Request) -> Proof:
+        header = request.header(b"authorization")
+        if header is None:
+            return Proof(ANONYMOUS, 0)
+        credentials = read_basic(header)
+        if credentials is None:  # Bearer too: a token is not good for another one
+            raise Unauthorized(UNREADABLE)
+        return await self._login.prove(credentials[0], credentials[1].decode(), request.address, request.id)
+
+    async def _post(self, request: Request) -> Response:
+        form = await read_form(request)
+        self._check_service(form)
+        grant = form.one("grant_type")
+        if grant == "password":
+            proof = await self._login.prove(form.one("username"), form.one("password"), request.address, request.id)
+            offline = form.one("access_type") == "offline"
+            return await self._give(request, form, proof, offline=offline)
+        if grant == "refresh_token":
+            secret = form.one("refresh_token")
+            caller = Caller(ANONYMOUS, address=request.address, request_id=request.id)
+            return await self._give(request, form, await self._refresh.prove(secret, caller), again=secret)
+        raise BadForm("grant_type must be password or refresh_token.")
+
+    async def _give(
+        self, request: Request, form: Form, proof: Proof, *, offline: bool = False, again: str = ""
+    ) -> Response:
+        """The answer with a token; `offline`: and a refresh token, or `again` the one that was used."""
+        request.identity = proof.identity
+        caller = Caller(proof.identity, address=request.address, request_id=request.id)
+        client = form.one("client_id")
+        issued = await self._issue.token(caller, parse_scopes(form.all("scope")), client)
+        refresh = await self._refresh.give(proof, caller, client) if offline else again
+        return _answer(issued, refresh or "")
+
+    def _check_service(self, form: Form) -> None:
+        """Of several registries behind one name, a token must not be got from the wrong one (as Harbor does it)."""
+        service = form.one("service")
+        if service and service != self._service:
+            raise BadForm(f"Tokens are given for the service {self._service!r} here.", {"service": service[:200]})
+
+
+def _answer(issued: Issued, refresh: str) -> Response:
+    body: dict[str, object] = {
+        "token": issued.token,
+        "access_token": issued.token,
+        "expires_in": issued.expires_in,
+        "issued_at": datetime.fromtimestamp(issued.issued_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "scope": " ".join(write_scope(scope) for scope in issued.granted),
+    }
+    if refresh:
+        body["refresh_token"] = refresh
+    return Response(200, [_JSON, (b"cache-control", b"no-store")], orjson.dumps(body))
