@@ -54,6 +54,16 @@ def check_own_credential(caller: Caller) -> None:
         raise Denied("A personal access token cannot do this; log in with your password or your provider.")
 
 
+def check_unlimited(caller: Caller) -> None:
+    """Keep tokens of limited scopes from making credentials that are not limited.
+
+    Raises:
+        Denied: the caller used such a token.
+    """
+    if caller.identity.scopes is not None:
+        raise Denied("A personal access token with scopes cannot do this; use one without, or log in.")
+
+
 def check_version(expected: int | None, current: int) -> None:
     """Refuse a change that was decided on by looking at an older version.
 

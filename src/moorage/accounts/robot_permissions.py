@@ -1,0 +1,76 @@
+"""What a robot is allowed when it is made: checked here, and looked up among the projects that there are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from moorage.accounts.token_scopes import is_glob
+from moorage.core.access import DELETE, OVERWRITE, PULL, PUSH, ROLES
+from moorage.core.errors import Invalid
+from moorage.metadata.principals import RobotGrant, project_id_of
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+MOST_PERMISSIONS = 50
+_ACTIONS = (PULL, PUSH, OVERWRITE, DELETE)
+_ROLES = tuple(ROLES)
+
+
+@dataclass(frozen=True, slots=True)
+class RobotPermission:
+    """Something that a new robot is to be allowed.
+
+    Attributes:
+        project: by name; None for the robot's own, which for a robot of the system is the root of all.
+        pattern: which repositories there, a glob of full names; empty for all.
+        role: reader, writer, maintainer or admin; empty where actions are given.
+        actions: of pull, push, overwrite and delete.
+    """
+
+    project: str | None = None
+    pattern: str = ""
+    role: str = ""
+    actions: tuple[str, ...] = ()
+
+
+def check_permissions(robot: str, project: str, wanted: tuple[RobotPermission, ...]) -> None:
+    """Refuse permissions that cannot be.
+
+    Args:
+        robot: its full name.
+        project: its project; empty for one of the system.
+        wanted: the permissions.
+
+    Raises:
+        Invalid: outside of the project, no role and no actions, or too many.
+    """
+    if len(wanted) > MOST_PERMISSIONS:
+        raise Invalid(f"A robot is made with at most {MOST_PERMISSIONS} permissions; a glob covers many repositories.")
+    for permission in wanted:
+        where = project if permission.project is None else permission.project
+        if project and where != project and not where.startswith(f"{project}/"):
+            raise Invalid(f"{robot} belongs to {project}; it can be allowed nothing outside of that.")
+        if permission.pattern and not is_glob(permission.pattern):
+            raise Invalid("A pattern is a repository's full name, where * stands within one part and ** for any parts.")
+        if bool(permission.role) == bool(permission.actions):
+            raise Invalid("A permission has either a role or actions.")
+        if permission.role and permission.role not in _ROLES:
+            raise Invalid(f"A role is one of {', '.join(_ROLES)}.")
+        if not all(action in _ACTIONS for action in permission.actions):
+            raise Invalid(f"Actions are of {', '.join(_ACTIONS)}.")
+
+
+def as_grant(connection: Connection, project: str, permission: RobotPermission) -> RobotGrant:
+    """A checked permission, with the project's id.
+
+    Raises:
+        Invalid: there is no such project.
+    """
+    where = project if permission.project is None else permission.project
+    row = project_id_of(connection, where)
+    if row is None:
+        raise Invalid(f"There is no project {where!r}.")
+    actions = ",".join(action for action in _ACTIONS if action in permission.actions)
+    return RobotGrant(row, permission.pattern, permission.role, actions)
