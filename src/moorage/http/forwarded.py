@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,6 +11,8 @@ if TYPE_CHECKING:
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 MAX_HOPS = 20
+
+_HOST = re.compile(rb"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 
 
 class Forwarded:
@@ -37,6 +40,18 @@ class Forwarded:
                 break
         return address
 
+    def origin(self, peer: str, headers: Mapping[bytes, bytes], scheme: str) -> str:
+        """Scheme and host by which the client reached us, `https://registry.example.com`; empty without a sane Host.
+
+        scheme: of the connection; what a trusted proxy says of its own counts instead.
+        """
+        host = headers.get(b"host", b"")
+        if self._trusted and self._is_trusted(peer):
+            said = _last(headers.get(b"x-forwarded-proto", b"")).lower()
+            scheme = said.decode("latin-1") if said in (b"http", b"https") else scheme
+            host = _last(headers.get(b"x-forwarded-host", b"")) or host
+        return f"{scheme}://{host.decode('latin-1')}" if _HOST.fullmatch(host) else ""
+
     def _is_trusted(self, text: str) -> bool:
         try:
             address = ipaddress.ip_address(text)
@@ -45,9 +60,18 @@ class Forwarded:
         return any(address in network for network in self._trusted)
 
 
+def _last(value: bytes) -> bytes:
+    """What the proxy next to us wrote: it appends to what was there."""
+    return value.rpartition(b",")[2].strip()
+
+
 def _is_address(text: str) -> bool:
     try:
         ipaddress.ip_address(text)
     except ValueError:
         return False
     return True
+
+
+NO_PROXIES = Forwarded(())
+"""Nobody is believed."""

@@ -9,6 +9,7 @@ from urllib.parse import unquote_to_bytes
 
 from moorage.core.access import ANONYMOUS, Identity
 from moorage.core.errors import RegistryError, RequestTimeout, UploadInterrupted
+from moorage.http.forwarded import NO_PROXIES, Forwarded
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -45,9 +46,12 @@ class Request:
     """
 
     __slots__ = (
+        "_forwarded",
+        "_host",
         "_idle",
         "_query",
         "_receive",
+        "_scope",
         "complete",
         "headers",
         "id",
@@ -63,7 +67,16 @@ class Request:
         "route",
     )
 
-    def __init__(self, scope: dict[str, Any], receive: Receive, path: str, request_id: str, idle: float) -> None:
+    def __init__(
+        self,
+        scope: dict[str, Any],
+        receive: Receive,
+        path: str,
+        request_id: str,
+        idle: float,
+        forwarded: Forwarded = NO_PROXIES,
+        host: str = "",
+    ) -> None:
         self.method: str = scope["method"]
         self.path = path
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
@@ -77,9 +90,25 @@ class Request:
         self.prefix = ""
         self.received = 0
         self.complete = False
+        self._scope = scope
+        self._forwarded = forwarded
+        self._host = host
         self._receive = receive
         self._idle = idle
         self._query: list[tuple[str, str]] | None = None
+
+    @property
+    def address(self) -> str:
+        """The client's address, behind trusted proxies too; `unix` for a local socket."""
+        return self._forwarded.client(self._peer(), self.headers)
+
+    def origin(self) -> str:
+        """Scheme and host by which the client reached us; those of `http.host` where that is configured."""
+        return self._host or self._forwarded.origin(self._peer(), self.headers, self._scope.get("scheme", "http"))
+
+    def _peer(self) -> str:
+        peer = self._scope.get("client")
+        return str(peer[0]) if peer else "unix"
 
     def header(self, name: bytes) -> str | None:
         """A header's value as text, or None."""

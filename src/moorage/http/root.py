@@ -72,6 +72,7 @@ class Root:
         self._health = health
         self._prefix = settings.prefix.rstrip("/")
         self._idle = settings.body_idle_seconds
+        self._host = settings.host
         self._forwarded = Forwarded(settings.trusted_proxies)
         self._metrics = metrics
         self._access = access
@@ -98,7 +99,7 @@ class Root:
         path: str = scope["path"]
         if self._prefix and not self._health.knows(path):
             path = path[len(self._prefix) :] if path.startswith(f"{self._prefix}/") else f"//{path}"
-        request = Request(scope, receive, path, self._new_id(None), self._idle)
+        request = Request(scope, receive, path, self._new_id(None), self._idle, self._forwarded, self._host)
         given = request.header(b"x-request-id")
         if given is not None:
             request.id = self._new_id(given)
