@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import signal
 import socket
+import sys
 import tempfile
 import threading
 from contextlib import ExitStack, suppress
@@ -24,6 +25,8 @@ from granian.log import LogLevels
 from granian.server.mp import MPServer
 
 from moorage import app
+from moorage.core.clock import SystemClock
+from moorage.core.errors import RegistryError
 from moorage.metadata.migrate import SchemaTooNew, migrate
 from moorage.telemetry import logs
 from moorage.telemetry.heap import limit_heap
@@ -64,6 +67,7 @@ def run(settings: Settings, probe: Probe = no_probe) -> None:
     with ExitStack() as stack:
         settings = _with_scratch(settings, stack)
         _prepare(settings)
+        settings = _with_accounts(settings)
         metrics = prepare_directory()
         stack.callback(remove_directory, metrics)
         _serve(settings, metrics, probe)
@@ -146,6 +150,30 @@ def _prepare(settings: Settings) -> None:
         from moorage.auth.htpasswd import ensure_file
 
         ensure_file(settings.htpasswd)
+
+
+def _with_accounts(settings: Settings) -> Settings:
+    """With accounts of our own: the secret that keys are sealed with, and somebody who can log in."""
+    wanted = os.environ.pop("MOORAGE_ADMIN_PASSWORD", None)  # not for the workers' environment
+    if settings.local is None:
+        return settings
+    from moorage.accounts.bootstrap import ADMIN, BootstrapError, make_first_admin, read_secret
+
+    local = settings.local
+    try:
+        if not local.secret and local.secret_file is not None:
+            local = replace(local, secret=read_secret(local.secret_file))
+        password = make_first_admin(settings.metadata.url, settings.root, wanted or None, SystemClock())
+    except (BootstrapError, RegistryError) as error:
+        raise CannotStart(str(error)) from error
+    if password is not None:
+        # Not through the log, which is kept and shipped: to whoever looks at the first start.
+        sys.stderr.write(
+            f"moorage: the first user is {ADMIN!r} with the password {password!r}, which is also in "
+            f"{settings.root / 'admin-password'}; change it, then remove that file\n"
+        )
+        sys.stderr.flush()
+    return replace(settings, local=local)
 
 
 def _check_address(serve: ServeSettings) -> None:
