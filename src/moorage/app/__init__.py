@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from moorage.app.api import ApiParts, api_door
 from moorage.blobs.checked import CheckedBlobs, CheckedUploads
 from moorage.blobs.files import Files
 from moorage.core.clock import RandomIds, SystemClock
@@ -98,8 +99,10 @@ def build(settings: Settings, run: Run, probe: Probe = no_probe) -> Root:
         access.flush()
         metrics.flush()
 
+    authenticator = _authenticator(settings)
+    prefix = settings.http.prefix.rstrip("/")
     return Root(
-        DistributionApi(_routes(parts, settings), _authenticator(settings)),
+        DistributionApi(_routes(parts, settings), authenticator),
         health,
         settings.http,
         metrics=metrics,
@@ -108,6 +111,7 @@ def build(settings: Settings, run: Run, probe: Probe = no_probe) -> Root:
         startup=startup,
         shutdown=shutdown,
         probe=probe,
+        doors=[api_door(ApiParts(database, clock, settings.auth, authenticator, prefix))],
     )
 
 

@@ -1,0 +1,137 @@
+"""Who asks the management API: credentials in `Authorization`, or a session's cookie.
+
+Basic takes what it takes everywhere; Bearer a personal access token or a robot's secret.
+
+Registry tokens of `/token` are not taken: they are for repositories, and say nothing of who may change accounts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from http.cookies import CookieError, SimpleCookie
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import Depends, Request
+
+from moorage.accounts.sessions import COOKIE
+from moorage.core.access import ANONYMOUS, EVERYTHING, NOTHING, Caller, Identity
+from moorage.core.errors import Denied, Unauthorized
+from moorage.http.api.door import REQUEST
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from moorage.accounts.sessions import Sessions
+    from moorage.auth.ports import Authenticator
+    from moorage.http.request import Request as OurRequest
+
+    Ask = Callable[[Request], Awaitable[Caller]]
+
+OPEN = Identity("", "system", admin=True)
+"""Everybody, where the registry is open (`auth: none`)."""
+
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_ELSEWHERE = "This request comes from a page of another site, and was therefore not carried out."
+_FOR_IMAGES = (
+    "A registry token is good for /v2/ only; use Basic authentication, a personal access token or a session here."
+)
+
+
+class WhoAsks:
+    """Finds out who asks, by what the server's mode allows.
+
+    Args:
+        mode: "none" (everybody is an admin), "htpasswd" (every user of the file is) or "local".
+        authenticator: reads `Authorization`; None where the registry is open.
+        sessions: knows the cookie's session; None where there are none.
+    """
+
+    def __init__(self, mode: str, authenticator: Authenticator | None, sessions: Sessions | None) -> None:
+        self._mode = mode
+        self._authenticator = authenticator
+        self._sessions = sessions
+
+    async def __call__(self, request: Request) -> Caller:
+        """The caller; anonymous without credentials.
+
+        Raises:
+            Unauthorized: credentials that are wrong, or registry tokens.
+            Denied: a change asked for by a page of another site.
+        """
+        ours: OurRequest = request.scope[REQUEST]
+        identity = await self._identity(ours)
+        ours.identity = identity
+        return Caller(identity, EVERYTHING if identity.admin else NOTHING, ours.address, ours.id)
+
+    async def _identity(self, ours: OurRequest) -> Identity:
+        authorization = ours.header(b"authorization")
+        secret = read_cookie(ours) if authorization is None and self._sessions is not None else None
+        check_origin(ours, needed=secret is not None)
+        if self._authenticator is None:
+            return OPEN
+        if secret is not None and self._sessions is not None:
+            found = await self._sessions.identify(secret)
+            return ANONYMOUS if found is None else found
+        identity = self._authenticator.known(authorization)
+        if identity is None:
+            identity = await self._authenticator.identify(authorization, ours.address, ours.id)
+        if identity.access is not None:
+            raise Unauthorized(_FOR_IMAGES)
+        if self._mode == "htpasswd" and identity is not ANONYMOUS:
+            return replace(identity, admin=True)
+        return identity
+
+
+def check_origin(ours: OurRequest, *, needed: bool) -> None:
+    """Refuse a change that a page of another site asks for with the browser's own credentials (CSRF).
+
+    Args:
+        ours: the request.
+        needed: whether the browser has to say where it comes from, because its cookie is all that proves who it is.
+
+    Raises:
+        Denied: it comes from elsewhere, or does not say.
+    """
+    if ours.method in _SAFE:
+        return
+    site, origin = ours.header(b"sec-fetch-site"), ours.header(b"origin")
+    if site is not None:
+        if site not in ("same-origin", "none"):
+            raise Denied(_ELSEWHERE)
+    elif origin is not None:
+        if origin != ours.origin():
+            raise Denied(_ELSEWHERE)
+    elif needed:
+        raise Denied("A change with a session needs the header Origin or Sec-Fetch-Site, which browsers send.")
+
+
+def read_cookie(ours: OurRequest) -> str | None:
+    """The secret of the session that the browser shows; None without one."""
+    header = ours.header(b"cookie")
+    if not header:
+        return None
+    try:
+        found = SimpleCookie(header).get(COOKIE)
+    except CookieError:
+        return None
+    return found.value if found is not None and found.value else None
+
+
+async def _anybody(request: Request) -> Caller:
+    ask: Ask = request.app.state.ask
+    caller: Caller = await ask(request)
+    return caller
+
+
+Anybody = Annotated[Caller, Depends(_anybody)]
+"""Who asks, anonymous too. A handler that takes this is public unless its use case says no."""
+
+
+async def _known(caller: Anybody) -> Caller:
+    if caller.identity is ANONYMOUS or caller.identity.kind == "anonymous":
+        raise Unauthorized
+    return caller
+
+
+Known = Annotated[Caller, Depends(_known)]
+"""Who asks, and proved it. What handlers take."""
