@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, TypeVar
 
-from fastapi import Depends, Path, Request
+from fastapi import Depends, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 MOST_ID = 2**63 - 1
@@ -19,6 +19,10 @@ ObjectId = Annotated[int, Path(ge=1, le=MOST_ID, description="The object's id.")
 
 Text = Annotated[str, StringConstraints(max_length=LONGEST, pattern=PLAIN)]
 """Text of a body; what it may hold in detail is said by the use case."""
+
+
+PlainQuery = Annotated[str, Query(max_length=LONGEST, pattern=PLAIN)]
+"""Text in a query; give it a default of "" and it is optional."""
 
 
 class Body(BaseModel):
