@@ -21,6 +21,7 @@ debootstrap      debootstrap
 docker-registry  docker-registry
 docker.io        dockerd
 fuse-overlayfs   fuse-overlayfs
+gcc              gcc
 iptables         iptables
 jq               jq
 openssl          openssl

@@ -15,7 +15,7 @@ out=$(dirname "$tools")/.tools
 stamps=$out/stamps
 logs=$out/logs
 
-# name, module folder, package, kind (program, test, optional)
+# name, module folder, package, kind (program, test, optional; cgo: a program with parts in C)
 programs="
 crane                    crane         github.com/google/go-containerregistry/cmd/crane                 program
 regctl                   regctl        github.com/regclient/regclient/cmd/regctl                        program
@@ -24,6 +24,7 @@ helm                     helm          helm.sh/helm/v3/cmd/helm                 
 registry                 distribution  github.com/distribution/distribution/v3/cmd/registry             program
 olareg                   olareg        github.com/olareg/olareg/cmd/olareg                              program
 oci-conformance-1.1-2023 conformance   github.com/opencontainers/distribution-spec/conformance          test
+dex                      dex           github.com/dexidp/dex/cmd/dex                                        cgo
 zot                      zot           zotregistry.dev/zot/v2/cmd/zot                                   optional
 "
 
@@ -34,7 +35,7 @@ stamp_of() {
 
 # build NAME FOLDER PACKAGE KIND: makes .tools/bin/NAME, or fails with the reason in .tools/logs/NAME.
 build() {
-    local module=$tools/$2 verb=(build -trimpath -ldflags "-s -w" -mod=readonly)
+    local module=$tools/$2 cgo=0 verb=(build -trimpath -ldflags "-s -w" -mod=readonly)
     if [ "$4" = test ]; then
         verb=(test -c -trimpath -mod=readonly)
     elif [ "$4" = optional ]; then
@@ -42,9 +43,11 @@ build() {
         module=$(mktemp -d)
         cp "$tools/$2"/go.* "$module"
         verb=(build -trimpath -ldflags "-s -w" -mod=mod)
+    elif [ "$4" = cgo ]; then
+        cgo=1
     fi
     local status=0
-    (cd "$module" && CGO_ENABLED=0 go "${verb[@]}" -o "$out/bin/$1.new" "$3") >"$logs/$1" 2>&1 || status=$?
+    (cd "$module" && CGO_ENABLED=$cgo go "${verb[@]}" -o "$out/bin/$1.new" "$3") >"$logs/$1" 2>&1 || status=$?
     [ "$module" = "$tools/$2" ] || rm -rf "$module"
     [ "$status" -eq 0 ] || return "$status"
     mv "$out/bin/$1.new" "$out/bin/$1"
