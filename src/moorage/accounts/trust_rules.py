@@ -97,7 +97,8 @@ class TrustRules:
             caller: an admin of the robot's project; of the system for a robot of the system.
             name: for the audit log, where the rule's users have the credential `oidc:<name>`.
             robot_id: who a token that fulfils the rule stands for.
-            issuer, audience: what `iss` must be and `aud` must contain.
+            issuer: what `iss` must be.
+            audience: what `aud` must contain.
             conditions: a list as `moorage.auth.trust.parse_conditions` reads it.
             disabled: whether it is switched off for now.
 

@@ -35,6 +35,12 @@ _MANY_TENANTS = {
 """Issuers whose tokens everybody in the world can get, and the claims that say whose job it is."""
 
 
+_ABOUT_SUB = (
+    "A condition on `sub` compares the whole text, whose make-up is up to the issuer and can be changed there; "
+    "conditions on single claims say what is meant."
+)
+
+
 class BadCondition(ValueError):
     """A condition that is none, or would let strangers in; the message is a sentence."""
 
@@ -85,20 +91,20 @@ def fits_glob(pattern: str, text: str) -> bool:
     """
     if len(text) > LONGEST:
         return False
-    tokens = _tokens(pattern)
-    places = _after_stars(tokens, {0})
+    parts = _parts(pattern)
+    places = _after_stars(parts, {0})
     for character in text:
         moved = set()
         for place in places:
-            token = tokens[place] if place < len(tokens) else ""
-            if token == "**" or (token == "*" and character != "/"):
+            part = parts[place] if place < len(parts) else ""
+            if part == "**" or (part == "*" and character != "/"):
                 moved.add(place)
-            elif token == character and token != "*":
+            elif part == character and part != "*":
                 moved.add(place + 1)
-        places = _after_stars(tokens, moved)
+        places = _after_stars(parts, moved)
         if not places:
             return False
-    return len(tokens) in places
+    return len(parts) in places
 
 
 def parse_conditions(issuer: str, written: object) -> tuple[Condition, ...]:
@@ -120,10 +126,7 @@ def parse_conditions(issuer: str, written: object) -> tuple[Condition, ...]:
 def warnings_about(conditions: Sequence[Condition]) -> list[str]:
     """What whoever writes these conditions should think about."""
     if any(condition.claim == ("sub",) for condition in conditions):
-        return [
-            "A condition on `sub` compares the whole text, whose make-up is up to the issuer and can be changed there; "
-            "conditions on single claims say what is meant."
-        ]
+        return [_ABOUT_SUB]
     return []
 
 
@@ -193,22 +196,22 @@ def _is_plain(value: object) -> TypeGuard[Plain]:
     return isinstance(value, str | int | float | bool)
 
 
-def _tokens(pattern: str) -> list[str]:
-    tokens: list[str] = []
+def _parts(pattern: str) -> list[str]:
+    parts: list[str] = []
     for character in pattern:
-        if character == "*" and tokens and tokens[-1] in ("*", "**"):
-            tokens[-1] = "**"
+        if character == "*" and parts and parts[-1] in ("*", "**"):
+            parts[-1] = "**"
         else:
-            tokens.append(character)
-    return tokens
+            parts.append(character)
+    return parts
 
 
-def _after_stars(tokens: Sequence[str], places: set[int]) -> set[int]:
+def _after_stars(parts: Sequence[str], places: set[int]) -> set[int]:
     """The places, and those behind stars that stand for nothing."""
     found = set(places)
     for place in places:
         step = place
-        while step < len(tokens) and tokens[step] in ("*", "**"):
+        while step < len(parts) and parts[step] in ("*", "**"):
             step += 1
             found.add(step)
     return found
