@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 from sqlalchemy import bindparam, delete, func, insert, select, update
@@ -15,7 +15,7 @@ from moorage.metadata.tables_access import audit, audit_anchors, audit_marks
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from sqlalchemy import Connection
+    from sqlalchemy import ColumnElement, Connection
 
 BEGINNING = "0" * 64
 """What stands before the first entry of all."""
@@ -82,6 +82,11 @@ class Anchor(NamedTuple):
     removed: int
 
 
+def columns() -> tuple[ColumnElement[Any], ...]:
+    """What to select for a `Row`."""
+    return _COLUMNS
+
+
 def link(previous: str, row: Row) -> str:
     """The hash of an entry that follows one with the hash `previous`: 64 hex digits.
 
@@ -99,7 +104,7 @@ def projects_of(connection: Connection, names: Collection[str]) -> dict[str, int
     for start in range(0, len(wanted), 500):
         some = wanted[start : start + 500]
         query = select(repositories.c.name, repositories.c.project_id).where(repositories.c.name.in_(some))
-        found.update(connection.execute(query).tuples())
+        found.update((name, project) for name, project in connection.execute(query))
     return found
 
 
@@ -118,7 +123,7 @@ def head(connection: Connection, *, lock: bool = False) -> Mark:
 def seal(connection: Connection, now: float, limit: int) -> int:
     """Chain up to `limit` entries that are not yet; returns how many. Who comes second waits and goes on after that."""
     last = head(connection, lock=True)
-    query = select(*_COLUMNS).where(audit.c.sequence.is_(None)).order_by(audit.c.id).limit(limit)
+    query = select(*columns()).where(audit.c.sequence.is_(None)).order_by(audit.c.id).limit(limit)
     sealed: list[dict[str, object]] = []
     for found in connection.execute(query):
         row = Row._make(found)
@@ -153,7 +158,7 @@ def newest_anchor(connection: Connection) -> Anchor | None:
 
 def chained(connection: Connection, after: int, limit: int) -> list[Row]:
     """Sealed entries in the order of the chain, after the one with that sequence."""
-    query = select(*_COLUMNS).where(audit.c.sequence > after).order_by(audit.c.sequence).limit(limit)
+    query = select(*columns()).where(audit.c.sequence > after).order_by(audit.c.sequence).limit(limit)
     return [Row._make(found) for found in connection.execute(query)]
 
 
