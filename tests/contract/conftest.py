@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from sqlalchemy import delete
 
+from moorage.auth.slow_checks import password_executor
 from moorage.metadata.database import Database
 from moorage.metadata.migrate import migrate
 from moorage.metadata.repositories import ensure_repository
+from moorage.metadata.tables_access import signing_keys
 from tests.support.facts import Facts, SqliteTemplate, opened
+from tests.support.logins import World
 from tests.support.postgres import PostgresCluster
 
 BACKENDS = ("sqlite", "postgresql")
@@ -72,3 +77,18 @@ def name() -> str:
 @pytest.fixture
 async def repository(facts: Facts, name: str) -> int:
     return await facts.write(ensure_repository, name, 1.0)
+
+
+@pytest.fixture
+def password_threads() -> Iterator[ThreadPoolExecutor]:
+    with password_executor(2) as executor:
+        yield executor
+
+
+@pytest.fixture
+async def world(database: Database, password_threads: ThreadPoolExecutor) -> World:
+    """A worker's login chain, with a signing key of its own."""
+    await database.write(lambda connection: connection.execute(delete(signing_keys)))
+    made = World(database, password_threads)
+    await made.keys.load()
+    return made
