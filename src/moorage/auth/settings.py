@@ -19,6 +19,52 @@ class HtpasswdSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class IssuerSettings:
+    """An OIDC issuer that the operator names, and that may so be at a private address.
+
+    issuer: its identifier, exactly as in the claim `iss`.
+    insecure: whether it may be asked without TLS; on a loopback address it may in any case.
+    ca: PEM file with more authorities to trust.
+    jwks: file with its keys, for one that cannot be asked; it is read again every hour and for unknown keys.
+    """
+
+    issuer: str
+    insecure: bool = False
+    ca: Path | None = None
+    jwks: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OidcSettings:
+    """An OIDC provider that people log in with.
+
+    name: in addresses (`/login/oidc/<name>`) and as the source of its users (`oidc:<name>`).
+    issuer: its identifier; how to reach it is in `LocalSettings.issuers`.
+    client_id, client_secret: who we are there; without a secret only PKCE proves it.
+    scopes: what is asked for.
+    username_claim, groups_claim: paths of claims, from the outside to the inside; groups are read with the second.
+    username_domain: what stands behind the `@` of user names, and is taken away; "" for names without.
+    admin_group: whose members are admins of the system; "": the provider has no say in that.
+    required_group: without which nobody comes in; "" for everybody whom the provider knows.
+    create: whether a user is made at the first login.
+    title: what people know it by.
+    """
+
+    name: str
+    issuer: str
+    client_id: str
+    client_secret: str = field(default="", repr=False)
+    scopes: tuple[str, ...] = ("openid", "profile", "email")
+    username_claim: tuple[str, ...] = ("preferred_username",)
+    groups_claim: tuple[str, ...] = ()
+    username_domain: str = ""
+    admin_group: str = ""
+    required_group: str = ""
+    create: bool = True
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class LocalSettings:
     """Accounts of our own, and the tokens that are given to them.
 
@@ -30,6 +76,8 @@ class LocalSettings:
     algorithm: `ES256` or `EdDSA`.
     secret: what private keys in the database are encrypted with; "" until the supervisor has read or made the file.
     secret_file: where it is kept when the configuration does not name it.
+    oidc: providers that people log in with.
+    issuers: issuers of tokens that may be at private addresses, those of `oidc` too.
     """
 
     realm: str = ""
@@ -41,3 +89,5 @@ class LocalSettings:
     algorithm: str = "ES256"
     secret: str = field(default="", repr=False)
     secret_file: Path | None = None
+    oidc: tuple[OidcSettings, ...] = ()
+    issuers: tuple[IssuerSettings, ...] = ()

@@ -74,6 +74,11 @@ class Condition:
         return {"claim": claim, self.operator: list(self.values) if self.operator == ONE_OF else self.values[0]}
 
 
+def looks_like_token(text: str) -> bool:
+    """Whether a text is written like a signed token: three parts, the first of them a JSON object."""
+    return text.startswith("ey") and text.count(".") == 2
+
+
 def claim_at(claims: Mapping[str, object], path: Sequence[str]) -> object:
     """The value of a claim by its path; None where it is not there."""
     value: object = claims
