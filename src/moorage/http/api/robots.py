@@ -15,7 +15,7 @@ from moorage.core.errors import ObjectUnknown
 from moorage.http.api.etags import IfMatch, set_etag
 from moorage.http.api.paging import Paged
 from moorage.http.api.shapes import Body, ObjectId, PlainQuery, Shown, Text, given
-from moorage.http.api.times import Moment
+from moorage.http.api.times import GivenMoment, Moment, as_seconds
 from moorage.http.api.who import Known
 
 router = APIRouter(tags=["robots"])
@@ -45,7 +45,7 @@ class NewRobot(Body):
 
     name: Annotated[Text, Field(description="PROJECT+NAME, or +NAME for one of the system.")]
     description: Text = ""
-    expires_at: Moment | None = None
+    expires_at: GivenMoment | None = None
     permissions: Annotated[list[Permission], Field(default_factory=list, max_length=MOST_PERMISSIONS)]
 
 
@@ -56,7 +56,7 @@ class RobotPatch(Body):
 
     description: Text | None = None
     disabled: bool | None = None
-    expires_at: Moment | None = None
+    expires_at: GivenMoment | None = None
 
 
 class Rotation(Body):
@@ -136,7 +136,7 @@ async def create_robot(caller: Known, robots: RobotsOf, body: NewRobot, response
         caller,
         body.name,
         description=body.description,
-        expires_at=body.expires_at,
+        expires_at=as_seconds(body.expires_at),
         permissions=permissions,
     )
     response.headers["location"] = f"/api/v1/robots/{made.robot.id}"
@@ -156,7 +156,7 @@ async def change_robot(
     caller: Known, robots: RobotsOf, robot_id: ObjectId, body: RobotPatch, version: IfMatch, response: Response
 ) -> RobotShown:
     """Change a robot. Disabling and enabling end what was given out before."""
-    expires_at = body.expires_at if "expires_at" in body.model_fields_set else KEEP
+    expires_at = as_seconds(body.expires_at) if "expires_at" in body.model_fields_set else KEEP
     wanted = RobotChange(body.description, body.disabled, expires_at)
     robot = await robots.change(caller, robot_id, wanted, version)
     set_etag(response, robot.version)
