@@ -5,12 +5,33 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from moorage.core.access import EVERYTHING, NOTHING, Binding
 from moorage.http.api.door import ApiDoor
 
 if TYPE_CHECKING:
-    from moorage.auth.ports import Authenticator
+    from collections.abc import Sequence
+
+    from moorage.auth.passwords import Passwords
+    from moorage.auth.ports import Attempts, Authenticator, Policy
+    from moorage.core.access import Identity, Scope
     from moorage.core.clock import Clock
     from moorage.metadata.database import Database
+
+
+class OnlyAdmins:
+    """The policy where everybody who gets in is a system admin: an open registry, htpasswd, the command line."""
+
+    async def allowed(self, identity: Identity, name: str) -> frozenset[str]:
+        """See `Policy.allowed`."""
+        return EVERYTHING if identity.admin else NOTHING
+
+    async def granted(self, identity: Identity, scopes: Sequence[Scope]) -> list[Scope]:
+        """No tokens are given out."""
+        return []
+
+    async def binding(self, name: str) -> Binding:
+        """No tokens are given out."""
+        return Binding(1, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +42,9 @@ class ApiParts:
         database, clock: facts and time.
         mode: "none", "htpasswd", "token" or "local", as in the settings.
         authenticator: says who asks; None where the registry is open.
+        policy: what anybody may do.
+        passwords: makes and checks hashes; None: made when it is needed.
+        attempts: counts wrong passwords; None: nobody does.
         prefix: of all addresses, without a slash at the end.
     """
 
@@ -28,6 +52,9 @@ class ApiParts:
     clock: Clock
     mode: str = "none"
     authenticator: Authenticator | None = None
+    policy: Policy | None = None
+    passwords: Passwords | None = None
+    attempts: Attempts | None = None
     prefix: str = ""
 
 
@@ -47,6 +74,33 @@ def api_door(parts: ApiParts) -> ApiDoor:
 
 def services(parts: ApiParts) -> dict[type, object]:
     """All use cases of the API, by their class."""
+    from moorage.accounts.access_tokens import AccessTokens
+    from moorage.accounts.audit_log import AuditLog
+    from moorage.accounts.audit_readers import AuditReaders
+    from moorage.accounts.groups import Groups
+    from moorage.accounts.robots import Robots
     from moorage.accounts.sessions import Sessions
+    from moorage.accounts.trust_rules import TrustRules
+    from moorage.accounts.users import Users
 
-    return {Sessions: Sessions(parts.database, parts.clock)}
+    database, clock = parts.database, parts.clock
+    policy = OnlyAdmins() if parts.policy is None else parts.policy
+    return {
+        AccessTokens: AccessTokens(database, clock),
+        AuditLog: AuditLog(database),
+        AuditReaders: AuditReaders(database, policy),
+        Groups: Groups(database, clock),
+        Robots: Robots(database, clock, policy),
+        Sessions: Sessions(database, clock),
+        TrustRules: TrustRules(database, clock, policy),
+        Users: Users(database, clock, _passwords(parts), parts.attempts),
+    }
+
+
+def _passwords(parts: ApiParts) -> Passwords:
+    if parts.passwords is not None:
+        return parts.passwords
+    from moorage.auth.passwords import Passwords
+    from moorage.auth.slow_checks import password_executor
+
+    return Passwords(password_executor())

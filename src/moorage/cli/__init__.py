@@ -7,11 +7,12 @@ from typing import Annotated
 import typer
 
 from moorage import __version__
-from moorage.cli import config, serve
+from moorage.cli import audit, config, serve
 
 app = typer.Typer(name="moorage", help="A container image registry.", no_args_is_help=True, add_completion=True)
 app.command("serve")(serve.serve)
 app.add_typer(config.app, name="config")
+app.add_typer(audit.app, name="audit")
 
 
 def _version(wanted: bool) -> None:

@@ -62,12 +62,18 @@ class Page:
         if len(found) <= self.n:
             return found
         rows = found[: self.n]
+        self.tell_next(key(rows[-1]))
+        return rows
+
+    def tell_next(self, after: object) -> None:
+        """Tell the client where the next page is; None: there is none."""
+        if after is None:
+            return
         query = [(name, value) for name, value in self.request.query_params.multi_items() if name not in ("n", "after")]
-        query += [("n", str(self.n)), ("after", str(key(rows[-1])))]
+        query += [("n", str(self.n)), ("after", str(after))]
         ours = self.request.scope.get(REQUEST)
         prefix = "" if ours is None else ours.prefix
         self.response.headers["link"] = f'<{prefix}{self.request.url.path}?{urlencode(query)}>; rel="next"'
-        return rows
 
 
 async def _page(
