@@ -162,6 +162,12 @@ def chained(connection: Connection, after: int, limit: int) -> list[Row]:
     return [Row._make(found) for found in connection.execute(query)]
 
 
+def has_unsealed(connection: Connection) -> bool:
+    """Whether an entry waits for the sealer."""
+    query = select(audit.c.id).where(audit.c.sequence.is_(None)).limit(1)
+    return connection.execute(query).first() is not None
+
+
 def unsealed(connection: Connection) -> tuple[int, float | None]:
     """How many entries wait for the sealer, and since when the oldest does."""
     query = select(func.count(), func.min(audit.c.at)).where(audit.c.sequence.is_(None))

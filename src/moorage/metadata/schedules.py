@@ -28,3 +28,9 @@ def take_turn(connection: Connection, name: str, now: float, interval: float) ->
         .on_conflict_do_nothing(index_elements=["name"])
     )
     return False
+
+
+def hold(connection: Connection, name: str, until: float, now: float, seconds: float) -> bool:
+    """Prolong a turn that was taken until exactly `until`; False where somebody else has it by now."""
+    statement = update(schedules).where(schedules.c.name == name, schedules.c.due_at == until, schedules.c.due_at > now)
+    return bool(connection.execute(statement.values(due_at=now + seconds)).rowcount)
