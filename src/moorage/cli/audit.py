@@ -127,8 +127,8 @@ def _query(client: Client, *given: str | None) -> dict[str, Any]:
     }
 
 
-def _moment(text: str | None) -> float | None:
-    """Seconds since 1970 of a time as people write it."""
+def _moment(text: str | None) -> str | None:
+    """A time as people write it, as the API takes it."""
     from datetime import UTC, datetime
 
     if text is None:
@@ -137,4 +137,4 @@ def _moment(text: str | None) -> float | None:
         found = datetime.fromisoformat(text)
     except ValueError:
         fail(f"{text!r} is no time; write 2026-01-31 or 2026-01-31T12:00:00.", 2)
-    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).isoformat()

@@ -196,10 +196,8 @@ def written(name: str, value: Any) -> str:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, float) and name.endswith(("at", "_since")):
-        from datetime import UTC, datetime
-
-        return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    if isinstance(value, str) and (name == "at" or name.endswith(("_at", "_since"))):
+        return value[:19].replace("T", " ")  # RFC 3339, in UTC
     if isinstance(value, list):
         return ", ".join(written("", each) for each in value)
     if isinstance(value, dict):

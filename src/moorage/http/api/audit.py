@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import orjson
 from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import StreamingResponse
+from pydantic import AwareDatetime
 
 from moorage.accounts.audit_log import AuditFilter, AuditLog, Verdict
 from moorage.accounts.audit_readers import AuditReaders
@@ -15,7 +16,7 @@ from moorage.accounts.rights import check_system_admin
 from moorage.core.errors import Invalid
 from moorage.http.api.paging import Paged
 from moorage.http.api.shapes import MOST_ID, PlainQuery, Shown, given
-from moorage.http.api.times import LAST, Moment
+from moorage.http.api.times import Moment, as_seconds
 from moorage.http.api.who import Known
 from moorage.metadata.audit_chain import Mark, Row
 
@@ -25,7 +26,7 @@ AuditOf = Annotated[AuditLog, given(AuditLog)]
 ReadersOf = Annotated[AuditReaders, given(AuditReaders)]
 LINES = "application/jsonl"
 
-GivenTime = Annotated[float | None, Query(ge=0, lt=LAST, description="Seconds since 1970.")]
+GivenTime = Annotated[AwareDatetime | None, Query(description="RFC 3339, with its offset from UTC.")]
 
 
 class EntryShown(Shown):
@@ -105,7 +106,7 @@ async def _wanted(  # noqa: PLR0913 - one for each filter
     if target and not target_kind:
         raise Invalid("A target needs its kind.")
     await readers.check(caller, project)
-    return AuditFilter(actor, action, outcome, target_kind, target, project, since, until)
+    return AuditFilter(actor, action, outcome, target_kind, target, project, as_seconds(since), as_seconds(until))
 
 
 Wanted = Annotated[AuditFilter, Depends(_wanted)]

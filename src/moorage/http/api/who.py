@@ -60,8 +60,9 @@ class WhoAsks:
         """
         ours: OurRequest = request.scope[REQUEST]
         identity = await self._identity(ours)
-        ours.identity = identity
-        return Caller(identity, EVERYTHING if identity.admin else NOTHING, ours.address, ours.id)
+        caller = Caller(identity, EVERYTHING if identity.admin else NOTHING, ours.address, ours.id)
+        ours.caller = caller
+        return caller
 
     async def _identity(self, ours: OurRequest) -> Identity:
         authorization = ours.header(b"authorization")
