@@ -186,7 +186,11 @@ class Login:
         name = user.lower()[:_LONGEST_NAME]
         caller = Caller(Identity(user[:_LONGEST_NAME], "unknown"), address=address, request_id=request_id)
         await self._attempts.check(name, address)
-        proof = await self._try(user, password, caller)
+        try:
+            proof = await self._try(user, password, caller)
+        except Unauthorized:  # a job's token, with a reason that was noted
+            await self._attempts.failed(name, address, password)
+            raise
         if proof is None:
             self._journal.note(AuditEntry("login", REFUSED, caller, "user", name, detail={"reason": "credentials"}))
             await self._attempts.failed(name, address, password)
@@ -203,7 +207,7 @@ class Login:
         if kind:
             return await self._by_secret(kind, user, password)
         if self._jobs is not None and self._jobs.recognises(password):
-            return Proof(await self._jobs.identify(password), 0)
+            return Proof(await self._jobs.identify(password, user, caller.address, caller.request_id), 0)
         return await self._by_password(user, password, caller)
 
     async def _bearer(self, authorization: str, address: str, request_id: str) -> Identity:

@@ -122,11 +122,17 @@ class JobTokens(Protocol):
         """Whether that is written like a signed token at all; does not wait."""
         ...
 
-    async def identify(self, token: str) -> Identity:
+    async def identify(self, token: str, user: str = "", address: str = "", request_id: str = "") -> Identity:
         """The robot whose trust rule the token fulfils, with credential `oidc:<rule>`.
 
+        Args:
+            token: as the job shows it.
+            user: the user name that came with it: a robot's full name, or a word that leaves it to the rules.
+            address: of the client, for the audit log.
+            request_id: for the same.
+
         Raises:
-            Unauthorized: the token is not valid, or fulfils no rule.
+            Unauthorized: the token is not valid, or fulfils no rule, or rules of several robots.
             Unavailable: its issuer's keys cannot be fetched.
         """
         ...

@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, or_, select
 
 from moorage.metadata.database import Lookup
 from moorage.metadata.prepared import Prepared
-from moorage.metadata.tables_access import access_tokens, refresh_tokens, robot_secrets, robots, users
+from moorage.metadata.tables_access import access_tokens, refresh_tokens, robot_secrets, robots, trust_rules, users
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -56,9 +56,11 @@ _USED = {
     "robot": (robots, robots.c.last_used_at),
     "refresh": (refresh_tokens, refresh_tokens.c.last_used_at),
     "user": (users, users.c.last_login_at),
+    "rule": (trust_rules, trust_rules.c.last_used_at),
 }
 KINDS = tuple(_USED)
-"""What is said of it when it was last used: personal access tokens, robots, refresh tokens, and users' logins."""
+"""What is said of it when it was last used: personal access tokens, robots, refresh tokens, trust rules, and users'
+logins."""
 
 _TOUCH = {
     kind: Prepared(

@@ -12,6 +12,7 @@ import orjson
 
 from moorage.accounts.login import UNREADABLE, Proof
 from moorage.auth.basic import read_basic
+from moorage.auth.trust import looks_like_token
 from moorage.core.access import ANONYMOUS, Caller
 from moorage.core.errors import Unauthorized, Unsupported
 from moorage.core.scopes import parse_scopes, write_scope
@@ -19,6 +20,8 @@ from moorage.http.response import Response
 from moorage.http.token.form import BadForm, Form, read_form
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from moorage.accounts.issue import Issue, Issued
     from moorage.accounts.keys import Keys
     from moorage.accounts.login import Login
@@ -26,6 +29,11 @@ if TYPE_CHECKING:
     from moorage.http.request import Request
 
 TOKEN, JWKS = "/token", "/token/jwks"
+
+EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
+ISSUED = "urn:ietf:params:oauth:token-type:access_token"
+
+_SUBJECTS = ("urn:ietf:params:oauth:token-type:jwt", "urn:ietf:params:oauth:token-type:id_token")
 
 _CHALLENGE = 'Basic realm="moorage",charset="UTF-8"'
 _YES = frozenset({"true", "1"})
@@ -102,18 +110,38 @@ class TokenDoor:
             secret = form.one("refresh_token")
             caller = Caller(ANONYMOUS, address=request.address, request_id=request.id)
             return await self._give(request, form, await self._refresh.prove(secret, caller), again=secret)
-        raise BadForm("grant_type must be password or refresh_token.")
+        if grant == EXCHANGE:
+            return await self._exchange(request, form)
+        raise BadForm(f"grant_type must be password, refresh_token or {EXCHANGE}.")
+
+    async def _exchange(self, request: Request, form: Form) -> Response:
+        """A CI job's OIDC token against one of ours (RFC 8693 section 2); `username` may name the robot."""
+        token, kind = form.one("subject_token"), form.one("subject_token_type")
+        if kind not in _SUBJECTS or not looks_like_token(token):
+            raise BadForm(
+                f"subject_token must be a signed token, and subject_token_type one of {', '.join(_SUBJECTS)}."
+            )
+        if form.one("actor_token") or form.one("requested_token_type") not in ("", ISSUED, _SUBJECTS[0]):
+            raise BadForm("Only access tokens for the subject itself are given here.")
+        proof = await self._login.prove(form.one("username") or "oidc", token, request.address, request.id)
+        return await self._give(request, form, proof, more={"issued_token_type": ISSUED, "token_type": "Bearer"})
 
     async def _give(
-        self, request: Request, form: Form, proof: Proof, *, offline: bool = False, again: str = ""
+        self,
+        request: Request,
+        form: Form,
+        proof: Proof,
+        *,
+        offline: bool = False,
+        again: str = "",
+        more: Mapping[str, str] | None = None,
     ) -> Response:
-        """The answer with a token; `offline`: and a refresh token, or `again` the one that was used."""
-        request.identity = proof.identity
-        caller = Caller(proof.identity, address=request.address, request_id=request.id)
+        """The answer with a token; `offline`: and a refresh token, or `again` the one that was used; `more` members."""
+        caller = request.caller = Caller(proof.identity, address=request.address, request_id=request.id)
         client = form.one("client_id")
         issued = await self._issue.token(caller, parse_scopes(form.all("scope")), client)
         refresh = await self._refresh.give(proof, caller, client) if offline else again
-        return _answer(issued, refresh or "")
+        return _answer(issued, refresh or "", more)
 
     def _check_service(self, form: Form) -> None:
         """Of several registries behind one name, a token must not be got from the wrong one (as Harbor does it)."""
@@ -122,13 +150,14 @@ class TokenDoor:
             raise BadForm(f"Tokens are given for the service {self._service!r} here.", {"service": service[:200]})
 
 
-def _answer(issued: Issued, refresh: str) -> Response:
+def _answer(issued: Issued, refresh: str, more: Mapping[str, str] | None) -> Response:
     body: dict[str, object] = {
         "token": issued.token,
         "access_token": issued.token,
         "expires_in": issued.expires_in,
         "issued_at": datetime.fromtimestamp(issued.issued_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "scope": " ".join(write_scope(scope) for scope in issued.granted),
+        **(more or {}),
     }
     if refresh:
         body["refresh_token"] = refresh
