@@ -9,9 +9,12 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
+from moorage.app.access import access_of
 from moorage.app.api import ApiParts, api_door
+from moorage.app.audit import login_attempts, watch
 from moorage.blobs.checked import CheckedBlobs, CheckedUploads
 from moorage.blobs.files import Files
 from moorage.core.clock import RandomIds, SystemClock
@@ -41,12 +44,13 @@ from moorage.telemetry.request_ids import RequestIds
 from moorage.upkeep.sweeping import Sweeper
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
 
-    from moorage.auth.ports import Authenticator
+    from moorage.app.access import Access
     from moorage.blobs.ports import BlobStore, UploadStore
     from moorage.config.settings import Settings
+    from moorage.http.v2.guard import Guard
     from moorage.telemetry.probe import Probe
     from moorage.upkeep.settings import UploadPurgeSettings
 
@@ -85,24 +89,38 @@ def build(settings: Settings, run: Run, probe: Probe = no_probe) -> Root:
     health = Health(database, metrics if settings.serve.metrics_enabled else None, settings.serve.metrics_path)
     sweeper = Sweeper(database, uploads, _purge(settings), settings.events, clock)
     keeper = _Keeper(run.supervisor, [metrics.flush, trim_heap], [access.flush])
+    watching = watch(settings, database, clock, metrics)
+    who = access_of(settings, database, clock, partial(login_attempts, settings, database, clock, metrics))
 
     async def startup() -> None:
         asyncio.get_running_loop().call_later(SIGNALS_SECONDS, signal.pthread_sigmask, signal.SIG_UNBLOCK, ENDING)
         await database.start()
         metrics.flush()
-        keeper.start(sweeper)
+        for begin in who.starts:
+            await begin()
+        keeper.start([sweeper.run, *watching.tasks, *who.tasks])
 
     async def shutdown() -> None:
         await keeper.stop()
+        for close in (*who.closes, *watching.closes):
+            await close()
         await database.close()
         executor.shutdown(wait=False)
         access.flush()
         metrics.flush()
 
-    authenticator = _authenticator(settings)
-    prefix = settings.http.prefix.rstrip("/")
+    api = ApiParts(
+        database,
+        clock,
+        settings.auth,
+        who.authenticator,
+        policy=who.policy,
+        passwords=who.passwords,
+        attempts=who.attempts,
+        prefix=settings.http.prefix.rstrip("/"),
+    )
     return Root(
-        DistributionApi(_routes(parts, settings), authenticator),
+        DistributionApi(_routes(parts, settings), who.guard(), watching.gate),
         health,
         settings.http,
         metrics=metrics,
@@ -111,8 +129,17 @@ def build(settings: Settings, run: Run, probe: Probe = no_probe) -> Root:
         startup=startup,
         shutdown=shutdown,
         probe=probe,
-        doors=[api_door(ApiParts(database, clock, settings.auth, authenticator, prefix))],
+        doors=[api_door(api), *who.doors],
     )
+
+
+def _guard(who: Access) -> Guard | None:
+    """None where everybody may do everything."""
+    if who.authenticator is None or who.policy is None:
+        return None
+    from moorage.http.v2.guard import Guard
+
+    return Guard(who.authenticator, who.policy)
 
 
 def _purge(settings: Settings) -> UploadPurgeSettings:
@@ -152,15 +179,6 @@ def _stores(
     return CheckedBlobs(blobs, observe), CheckedUploads(uploads, observe)
 
 
-def _authenticator(settings: Settings) -> Authenticator | None:
-    if settings.htpasswd is None:
-        return None
-    from moorage.auth.basic import BasicAuthenticator, password_executor
-    from moorage.auth.htpasswd import HtpasswdFile
-
-    return BasicAuthenticator(HtpasswdFile(settings.htpasswd), password_executor())
-
-
 class _Keeper:
     """The tasks that run beside the requests for as long as the worker lives."""
 
@@ -170,11 +188,11 @@ class _Keeper:
         self._supervisor = supervisor
         self._each_second = each_second
         self._each_tick = each_tick
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: list[asyncio.Future[None]] = []
 
-    def start(self, sweeper: Sweeper) -> None:
-        """Begin; needs the running loop."""
-        self._tasks = [asyncio.create_task(self._tick()), asyncio.create_task(sweeper.run())]
+    def start(self, works: Sequence[Callable[[], Awaitable[None]]]) -> None:
+        """Begin, with `works` that run until they are cancelled; needs the running loop."""
+        self._tasks = [asyncio.ensure_future(work()) for work in (self._tick, *works)]
 
     async def stop(self) -> None:
         """End all tasks and wait for that."""

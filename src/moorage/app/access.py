@@ -1,0 +1,129 @@
+"""Wiring of who asks and how they prove it: what is not configured is not even imported."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from moorage.accounts.journal import Journal
+    from moorage.accounts.login import Login
+    from moorage.auth.passwords import Passwords
+    from moorage.auth.ports import Attempts, Authenticator, Policy
+    from moorage.auth.settings import LocalSettings
+    from moorage.config.settings import Settings
+    from moorage.core.clock import Clock
+    from moorage.http.door import Door
+    from moorage.http.v2.guard import Guard
+    from moorage.metadata.database import Database
+
+
+@dataclass(slots=True)
+class Access:
+    """What there is of it in one worker.
+
+    Attributes:
+        authenticator: who asks; None where everybody may do everything.
+        policy: what they may do; None as above.
+        login, passwords, journal, attempts: of accounts of our own; None in other modes.
+        doors: of the root beside `/v2/`.
+        starts: to be awaited once the database is open, before anything is served.
+        tasks: to be run beside the requests for as long as the worker lives.
+        closes: to be awaited at its end, before the database is closed.
+    """
+
+    authenticator: Authenticator | None = None
+    policy: Policy | None = None
+    login: Login | None = None
+    passwords: Passwords | None = None
+    journal: Journal | None = None
+    attempts: Attempts | None = None
+    doors: list[Door] = field(default_factory=list)
+    starts: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    tasks: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    closes: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+
+    def guard(self) -> Guard | None:
+        """What stands before `/v2/`; None where everybody may do everything."""
+        if self.authenticator is None or self.policy is None:
+            return None
+        from moorage.http.v2.guard import Guard
+
+        return Guard(self.authenticator, self.policy)
+
+
+def access_of(
+    settings: Settings, database: Database, clock: Clock, attempts: Callable[[bytes], Attempts | None]
+) -> Access:
+    """What the section `auth` asks for.
+
+    attempts: makes who counts failed logins, given a secret that all workers share; called in mode `local` only.
+    """
+    if settings.htpasswd is not None:
+        from moorage.auth.basic import BasicAuthenticator, password_executor
+        from moorage.auth.htpasswd import HtpasswdFile
+        from moorage.auth.plain_policy import PlainPolicy
+
+        return Access(BasicAuthenticator(HtpasswdFile(settings.htpasswd), password_executor()), PlainPolicy())
+    if settings.local is not None:
+        return _local(settings, settings.local, database, clock, attempts)
+    return Access()
+
+
+def _local(
+    settings: Settings,
+    local: LocalSettings,
+    database: Database,
+    clock: Clock,
+    attempts: Callable[[bytes], Attempts | None],
+) -> Access:
+    """Accounts of our own: the login chain, the keys, the token endpoint."""
+    from moorage.accounts.issue import Issue
+    from moorage.accounts.journal import Journal
+    from moorage.accounts.keys import Keys
+    from moorage.accounts.login import Challenges, Login
+    from moorage.accounts.refresh import RefreshTokens
+    from moorage.auth.keys import master_key
+    from moorage.auth.passwords import Passwords
+    from moorage.auth.registry_tokens import TokenReader
+    from moorage.auth.slow_checks import password_executor
+    from moorage.http.token.door import TokenDoor
+
+    journal = Journal(database, clock)
+    counted = attempts(master_key(local.secret))
+    reader = TokenReader(local.issuer, local.service, clock)
+    keys = Keys(database, local, reader, clock)
+    passwords = Passwords(password_executor())
+    login = Login(
+        database,
+        clock,
+        passwords,
+        keys,
+        reader,
+        journal,
+        challenges=Challenges(local.realm, local.service, settings.http.prefix.rstrip("/")),
+        attempts=counted,
+    )
+    policy = _policy(database, clock)
+    issue = Issue(policy, keys, local, journal, clock)
+    refresh = RefreshTokens(database, clock, local, journal)
+    return Access(
+        login,
+        policy,
+        login,
+        passwords,
+        journal,
+        counted,
+        doors=[TokenDoor(login, issue, refresh, keys, local.service)],
+        starts=[keys.load],
+        tasks=[keys.run, journal.run],
+        closes=[journal.close],
+    )
+
+
+def _policy(_database: Database, _clock: Clock) -> Policy:
+    from moorage.auth.plain_policy import PlainPolicy
+
+    return PlainPolicy()
