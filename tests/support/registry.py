@@ -14,7 +14,7 @@ from moorage.blobs.checked import CheckedBlobs, CheckedUploads
 from moorage.blobs.filesystem import FilesystemBlobs
 from moorage.blobs.filesystem_uploads import FilesystemUploads
 from moorage.blobs.memory import MemoryBlobs, MemoryUploads
-from moorage.core.access import Identity
+from moorage.core.access import Caller, Identity
 from moorage.core.digest import Digest, digest_of
 from moorage.core.names import Tag, parse_reference
 from moorage.metadata.database import Database
@@ -34,7 +34,7 @@ from moorage.testing.fakes import CountedIds, HeldClock
 from moorage.testing.random_images import Content, Image
 from moorage.testing.streams import pieces
 
-ALICE = Identity("alice")
+ALICE = Caller(Identity("alice"))
 
 
 def memory_store() -> Store:

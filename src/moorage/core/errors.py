@@ -6,7 +6,7 @@ OCI error code and the HTTP status that clients were tuned to; the message is a 
     RegistryError
     ├── names and input: NameInvalid, TagInvalid, DigestInvalid, SizeInvalid, PaginationInvalid, ManifestInvalid, ...
     ├── absent: NameUnknown, ManifestUnknown, BlobUnknown, UploadUnknown
-    ├── refused: Unauthorized, Denied, Unsupported, PreconditionFailed, TooManyRequests
+    ├── refused: Unauthorized, InsufficientScope, Denied, Unsupported, PreconditionFailed, TooManyRequests
     ├── upload: UploadRangeInvalid, UploadBusy, UploadInvalid
     ├── the management API: Invalid, ObjectUnknown, Conflict
     └── ours: Unavailable (a dependency), StorageFull
@@ -214,6 +214,13 @@ class Unauthorized(RegistryError):
         self.challenge = challenge
         self.scope = scope
         self.error = error
+
+
+class InsufficientScope(Unauthorized):
+    """A token that is good, and does not allow this: the client can ask for one that does."""
+
+    code = "DENIED"
+    default = "The token does not allow this; ask for one with the scope of the challenge."
 
 
 class Denied(RegistryError):

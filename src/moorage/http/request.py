@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
-from moorage.core.access import ANONYMOUS, Identity
+from moorage.core.access import ANONYMOUS, Caller
 from moorage.core.errors import RegistryError, RequestTimeout, UploadInterrupted
 from moorage.http.forwarded import NO_PROXIES, Forwarded
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     Receive = Callable[[], Awaitable[dict[str, Any]]]
+
+OPEN = Caller(ANONYMOUS)
+"""Whoever asks a registry that is open to everybody."""
 
 MAX_PARAMETERS = 200
 """Query parameters that are looked at."""
@@ -38,7 +41,7 @@ class Request:
         headers: by lower-case name; of several with one name the last.
         route: its name, for counting.
         name, reference: what the route found in the path, unchecked.
-        identity: who asks.
+        caller: who asks, with the rights on the repository in the path.
         id: for the log and the answer of an error.
         location: an upload's address, for answers that must carry it.
         received: bytes of the body that were taken so far.
@@ -52,10 +55,10 @@ class Request:
         "_query",
         "_receive",
         "_scope",
+        "caller",
         "complete",
         "headers",
         "id",
-        "identity",
         "location",
         "method",
         "name",
@@ -82,7 +85,7 @@ class Request:
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.query_string: bytes = scope["query_string"]
         self.id = request_id
-        self.identity: Identity = ANONYMOUS
+        self.caller = OPEN
         self.route = "other"
         self.name = ""
         self.reference = ""

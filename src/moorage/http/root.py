@@ -167,7 +167,7 @@ class Root:
             sent,
             seconds,
             self._forwarded.client(peer[0] if peer else "unix", request.headers),
-            request.identity.name,
+            request.caller.name,
             request.header(b"user-agent") or "",
             request.id,
             f"HTTP/{scope['http_version']}",

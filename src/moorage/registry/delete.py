@@ -17,7 +17,7 @@ from moorage.registry.writes import Writes
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from moorage.core.access import Identity
+    from moorage.core.access import Caller
     from moorage.core.names import Reference, Tag
     from moorage.registry.parts import Parts
 
@@ -30,7 +30,7 @@ class Delete:
         self._clock = parts.clock
         self._writes = Writes(parts.settings)
 
-    async def manifest(self, name: str, reference: Reference, identity: Identity) -> None:
+    async def manifest(self, name: str, reference: Reference, caller: Caller) -> None:
         """Remove a tag alone, or a manifest with all tags that point to it; gone for everybody when this returns.
 
         Raises:
@@ -40,11 +40,11 @@ class Delete:
         self._writes.check_delete()
         now = self._clock.now()
         if isinstance(reference, Digest):
-            await self._database.write(lambda connection: _manifest(connection, name, reference, identity, now))
+            await self._database.write(lambda connection: _manifest(connection, name, reference, caller, now))
         else:
-            await self._database.write(lambda connection: _tag(connection, name, reference, identity, now))
+            await self._database.write(lambda connection: _tag(connection, name, reference, caller, now))
 
-    async def blob(self, name: str, digest: Digest, identity: Identity) -> None:
+    async def blob(self, name: str, digest: Digest, caller: Caller) -> None:
         """Take a blob from a repository. Other repositories that link it keep it.
 
         Raises:
@@ -53,7 +53,7 @@ class Delete:
         """
         self._writes.check_delete()
         now = self._clock.now()
-        await self._database.write(lambda connection: _blob(connection, name, digest, identity, now))
+        await self._database.write(lambda connection: _blob(connection, name, digest, caller, now))
 
 
 def _repository(connection: Connection, name: str, absent: RegistryError) -> int:
@@ -63,7 +63,7 @@ def _repository(connection: Connection, name: str, absent: RegistryError) -> int
     return found
 
 
-def _manifest(connection: Connection, name: str, digest: Digest, identity: Identity, now: float) -> None:
+def _manifest(connection: Connection, name: str, digest: Digest, caller: Caller, now: float) -> None:
     absent = ManifestUnknown(detail={"name": name, "reference": digest})
     repository = _repository(connection, name, absent)
     manifest = find_manifest(connection, repository, digest)
@@ -72,23 +72,23 @@ def _manifest(connection: Connection, name: str, digest: Digest, identity: Ident
         raise absent
     for tag in held:
         remove_tag(connection, repository, tag)
-        record_move(connection, repository, tag, digest=None, previous=digest, actor=identity.name, now=now)
+        record_move(connection, repository, tag, digest=None, previous=digest, actor=caller.name, now=now)
     remove_manifest(connection, manifest)
-    tell(connection, Event("delete", name, digest, actor=identity.name), now)
+    tell(connection, Event("delete", name, digest, actor=caller.name), now)
 
 
-def _tag(connection: Connection, name: str, tag: Tag, identity: Identity, now: float) -> None:
+def _tag(connection: Connection, name: str, tag: Tag, caller: Caller, now: float) -> None:
     absent = ManifestUnknown(detail={"name": name, "reference": tag})
     repository = _repository(connection, name, absent)
     previous = tag_digest(connection, repository, tag, hold=True)
     if previous is None or not remove_tag(connection, repository, tag):
         raise absent
-    record_move(connection, repository, tag, digest=None, previous=previous, actor=identity.name, now=now)
-    tell(connection, Event("delete", name, tag=tag, actor=identity.name), now)
+    record_move(connection, repository, tag, digest=None, previous=previous, actor=caller.name, now=now)
+    tell(connection, Event("delete", name, tag=tag, actor=caller.name), now)
 
 
-def _blob(connection: Connection, name: str, digest: Digest, identity: Identity, now: float) -> None:
+def _blob(connection: Connection, name: str, digest: Digest, caller: Caller, now: float) -> None:
     absent = BlobUnknown(detail={"name": name, "digest": digest})
     if not unlink_blob(connection, _repository(connection, name, absent), digest):
         raise absent
-    tell(connection, Event("delete", name, digest, actor=identity.name), now)
+    tell(connection, Event("delete", name, digest, actor=caller.name), now)

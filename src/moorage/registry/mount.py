@@ -13,7 +13,7 @@ from moorage.registry.writes import Writes
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from moorage.core.access import Identity
+    from moorage.core.access import Caller
     from moorage.core.digest import Digest
     from moorage.registry.parts import Parts
 
@@ -26,7 +26,7 @@ class Mount:
         self._clock = parts.clock
         self._writes = Writes(parts.settings)
 
-    async def blob(self, name: str, digest: Digest, source: str | None, identity: Identity) -> bool:
+    async def blob(self, name: str, digest: Digest, source: str | None, caller: Caller) -> bool:
         """Link a blob of `source` (None: of any repository that the asker may pull) in `name`.
 
         Returns:
@@ -35,12 +35,10 @@ class Mount:
         """
         self._writes.check_push(name)
         now = self._clock.now()
-        return await self._database.write(lambda connection: _mount(connection, name, digest, source, identity, now))
+        return await self._database.write(lambda connection: _mount(connection, name, digest, source, caller, now))
 
 
-def _mount(
-    connection: Connection, name: str, digest: Digest, source: str | None, identity: Identity, now: float
-) -> bool:
+def _mount(connection: Connection, name: str, digest: Digest, source: str | None, caller: Caller, now: float) -> bool:
     source = source if source is not None else find_source(connection, digest)
     origin = find_repository(connection, source) if source is not None else None
     blob: StoredBlob | None = find_linked(connection, origin, digest) if origin is not None else None
@@ -48,6 +46,6 @@ def _mount(
         return False
     repository = ensure_repository(connection, name, now)
     link_blob(connection, repository, digest, now)
-    event = Event("mount", name, digest, "application/octet-stream", blob.size, source=source, actor=identity.name)
+    event = Event("mount", name, digest, "application/octet-stream", blob.size, source=source, actor=caller.name)
     tell(connection, event, now)
     return True

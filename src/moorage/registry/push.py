@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from moorage.core.access import Identity
+    from moorage.core.access import Caller
     from moorage.core.descriptor import Descriptor
     from moorage.core.names import Reference, Tag
     from moorage.registry.parts import Parts
@@ -100,7 +100,7 @@ class Push:
         self._writes = Writes(parts.settings)
         self._parsing = asyncio.Semaphore(1)
 
-    async def manifest(self, wish: Wish, identity: Identity) -> Pushed:
+    async def manifest(self, wish: Wish, caller: Caller) -> Pushed:
         """Store a manifest byte for byte and point the tags to it.
 
         Raises:
@@ -124,17 +124,17 @@ class Push:
             hold_tags(connection, repository, tags)
             _check_condition(connection, repository, wish, digest)
             warnings = self._rules.check_present(connection, repository, manifest)
-            stored = add_manifest(connection, repository, new, identity.name, now)
+            stored = add_manifest(connection, repository, new, caller.name, now)
             for tag in tags:
                 previous = tag_digest(connection, repository, tag)
                 point_tag(connection, repository, tag, stored, now)
                 if previous != digest:
                     record_move(
-                        connection, repository, tag, digest=digest, previous=previous, actor=identity.name, now=now
+                        connection, repository, tag, digest=digest, previous=previous, actor=caller.name, now=now
                     )
             for told in tags or ("",):
                 size = len(wish.payload)
-                event = Event("push", wish.name, digest, manifest.media_type, size, told, actor=identity.name)
+                event = Event("push", wish.name, digest, manifest.media_type, size, told, actor=caller.name)
                 tell(connection, event, now)
             return warnings
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from moorage.core.access import Identity
+    from moorage.core.access import Caller
     from moorage.registry.parts import Parts
 
 
@@ -51,7 +51,7 @@ class Uploads:
         self._ids = parts.ids
         self._writes = Writes(parts.settings)
 
-    async def begin(self, name: str, identity: Identity, algorithm: str = CANONICAL) -> UploadRow:
+    async def begin(self, name: str, caller: Caller, algorithm: str = CANONICAL) -> UploadRow:
         """Open a session.
 
         Raises:
@@ -59,7 +59,7 @@ class Uploads:
         """
         self._writes.check_push(name)
         new_hash(algorithm)
-        upload = UploadRow(self._ids.upload(), name, algorithm, actor=identity.name)
+        upload = UploadRow(self._ids.upload(), name, algorithm, actor=caller.name)
         now = self._clock.now()
         await self._database.write(lambda connection: add_upload(connection, upload, now), durable=False)
         return upload
@@ -97,7 +97,7 @@ class Uploads:
         progress = await self._append(upload, chunk)
         return progress.size
 
-    async def finish(self, name: str, key: str, digest: Digest, chunk: Chunk | None, identity: Identity) -> int:
+    async def finish(self, name: str, key: str, digest: Digest, chunk: Chunk | None, caller: Caller) -> int:
         """Add the last chunk, if any, check the digest and make the blob readable in the repository; return its size.
 
         Raises:
@@ -116,17 +116,17 @@ class Uploads:
             raise
         blob = StoredBlob(digest, sealed.size, sealed.location)
         now = self._clock.now()
-        await self._database.write(lambda connection: _record(connection, upload, blob, identity, now))
+        await self._database.write(lambda connection: _record(connection, upload, blob, caller, now))
         return sealed.size
 
-    async def whole(self, name: str, digest: Digest, chunk: Chunk, identity: Identity, algorithm: str) -> int:
+    async def whole(self, name: str, digest: Digest, chunk: Chunk, caller: Caller, algorithm: str) -> int:
         """A blob in one request: begin and finish.
 
         Where it fails nothing is kept, as the client never heard of a session.
         """
-        upload = await self.begin(name, identity, algorithm)
+        upload = await self.begin(name, caller, algorithm)
         try:
-            return await self.finish(name, upload.id, digest, chunk, identity)
+            return await self.finish(name, upload.id, digest, chunk, caller)
         except Exception:
             with suppress(RegistryError):
                 await self._forget(upload.id)
@@ -192,11 +192,11 @@ def _known(upload: UploadRow) -> Progress:
     return Progress(upload.offset, Digest(upload.digest) if upload.digest else None)
 
 
-def _record(connection: Connection, upload: UploadRow, blob: StoredBlob, identity: Identity, now: float) -> None:
+def _record(connection: Connection, upload: UploadRow, blob: StoredBlob, caller: Caller, now: float) -> None:
     if not remove_upload(connection, upload.id):
         raise UploadUnknown(detail={"upload": upload.id})
     repository = ensure_repository(connection, upload.repository, now)
     add_blob(connection, blob, now)
     link_blob(connection, repository, blob.digest, now)
-    event = Event("push", upload.repository, blob.digest, "application/octet-stream", blob.size, actor=identity.name)
+    event = Event("push", upload.repository, blob.digest, "application/octet-stream", blob.size, actor=caller.name)
     tell(connection, event, now)

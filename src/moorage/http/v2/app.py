@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from moorage.core.access import ANONYMOUS
-from moorage.core.errors import Unauthorized
 from moorage.http.v2.routes import Table, endpoint, match
 
 if TYPE_CHECKING:
-    from moorage.auth.ports import Authenticator
     from moorage.http.request import Request
     from moorage.http.response import Response
+    from moorage.http.v2.guard import Guard
+    from moorage.http.v2.limits import RateGate
 
 
 class DistributionApi:
@@ -22,12 +21,14 @@ class DistributionApi:
 
     Args:
         routes: the table of `routes.table`.
-        authenticator: who finds out who asks; None where the registry is open.
+        guard: who asks, and whether they may; None where the registry is open.
+        gate: how often they may ask; None where that is not limited.
     """
 
-    def __init__(self, routes: Table, authenticator: Authenticator | None) -> None:
+    def __init__(self, routes: Table, guard: Guard | None, gate: RateGate | None = None) -> None:
         self._routes = routes
-        self._authenticator = authenticator
+        self._guard = guard
+        self._gate = gate
 
     async def answer(self, request: Request) -> Response:
         """The answer.
@@ -35,15 +36,11 @@ class DistributionApi:
         Raises:
             RegistryError: what went wrong, to be made an answer of by the caller.
         """
-        if self._authenticator is not None:
-            await self._identify(request, self._authenticator)
-        request.route, request.name, request.reference = match(request.path)
-        return await endpoint(self._routes, request.route, request.method).handler(request)
-
-    async def _identify(self, request: Request, authenticator: Authenticator) -> None:
-        """Set the request's identity. A 401 on every path carries the challenge, as clients need it."""
-        credentials = request.header(b"authorization")
-        identity = authenticator.known(credentials) or await authenticator.identify(credentials)
-        if identity is ANONYMOUS:
-            raise Unauthorized(challenge=authenticator.challenge())
-        request.identity = identity
+        if self._guard is not None:
+            handler = await self._guard.admit(request, self._routes)
+        else:
+            request.route, request.name, request.reference = match(request.path)
+            handler = endpoint(self._routes, request.route, request.method).handler
+        if self._gate is not None:
+            return await self._gate.serve(request, request.caller.identity, handler)
+        return await handler(request)

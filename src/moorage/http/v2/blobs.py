@@ -58,7 +58,7 @@ class Blobs:
 
     async def delete(self, request: Request) -> Response:
         """`DELETE` (end-10): gone from this repository when answered."""
-        await self._delete.blob(parse_name(request.name), parse_digest(request.reference), request.identity)
+        await self._delete.blob(parse_name(request.name), parse_digest(request.reference), request.caller)
         return Response(202, [(b"content-length", b"0")])
 
     async def _send(self, blob: LinkedBlob, status: int, headers: list[Header], span: Span) -> Response:

@@ -69,7 +69,7 @@ class Manifests:
                 condition=condition(request),
                 digest=parse_digest(digest) if digest else None,
             )
-            pushed = await self._push.manifest(wish, request.identity)
+            pushed = await self._push.manifest(wish, request.caller)
         return Response(
             201, _created(request, name, pushed, tags if isinstance(reference, Digest) else (reference, *tags))
         )
@@ -77,7 +77,7 @@ class Manifests:
     async def delete(self, request: Request) -> Response:
         """`DELETE` (end-9): a tag alone, or a manifest with all its tags."""
         name = parse_name(request.name)
-        await self._delete.manifest(name, _sought(request.reference), request.identity)
+        await self._delete.manifest(name, _sought(request.reference), request.caller)
         return Response(202, [(b"content-length", b"0")])
 
 

@@ -27,7 +27,11 @@ PULL, PUSH, DELETE, CATALOG, ANY = "pull", "push", "delete", "catalog", ""
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """What answers one method of one route, and the access that it needs."""
+    """What answers one method of one route, and the access that it needs.
+
+    access: an action on the repository of the path, `catalog`, or empty for whoever proved who they are. A path of
+        that kind that names a repository all the same needs `pull` on it.
+    """
 
     handler: Handler
     access: str

@@ -37,9 +37,9 @@ class UploadSessions:
         digest = parse_digest(wanted) if wanted and mount is None else None
         algorithm = request.value("digest-algorithm") or (digest.algorithm if digest else CANONICAL)
         if digest is not None:
-            await self._uploads.whole(name, digest, Chunk(request.body()), request.identity, algorithm)
+            await self._uploads.whole(name, digest, Chunk(request.body()), request.caller, algorithm)
             return _created(request, name, digest)
-        upload = await self._uploads.begin(name, request.identity, algorithm)
+        upload = await self._uploads.begin(name, request.caller, algorithm)
         return Response(202, _session(request, name, upload.id, 0))
 
     async def status(self, request: Request) -> Response:
@@ -63,7 +63,7 @@ class UploadSessions:
         request.location = _address(request, name, request.reference)
         digest = _digest(request)
         chunk = None if request.content_length() == 0 else _chunk(request)
-        await self._uploads.finish(name, request.reference, digest, chunk, request.identity)
+        await self._uploads.finish(name, request.reference, digest, chunk, request.caller)
         return _created(request, name, digest)
 
     async def cancel(self, request: Request) -> Response:
@@ -78,7 +78,7 @@ class UploadSessions:
                 source = parse_name(source)
             except NameInvalid:
                 return False
-        return await self._mount.blob(name, digest, source or None, request.identity)
+        return await self._mount.blob(name, digest, source or None, request.caller)
 
 
 def _chunk(request: Request) -> Chunk:

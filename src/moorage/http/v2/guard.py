@@ -1,0 +1,137 @@
+"""The guard of the distribution API: who asks, and whether they may.
+
+Every decision follows from what is granted to whom alone, never from what there is: whoever may not see a repository
+gets the same answer whether it exists or not.
+
+    no credentials               401 UNAUTHORIZED, challenge with the scope that would do
+    a token that cannot be read  401 UNAUTHORIZED, error="invalid_token"
+    a token without the right    401 DENIED, error="insufficient_scope", the scope again
+    credentials without it       403 DENIED
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from moorage.core.access import ANONYMOUS, EVERYTHING, NOTHING, OVERWRITE, PULL, PUSH, Caller
+from moorage.core.errors import Denied, InsufficientScope, RegistryError, Unauthorized
+from moorage.core.names import parse_name
+from moorage.http.v2.routes import CATALOG, Table, endpoint, match
+
+if TYPE_CHECKING:
+    from moorage.auth.ports import Authenticator, Policy
+    from moorage.core.access import Identity
+    from moorage.http.request import Request
+    from moorage.http.v2.routes import Handler
+
+CATALOG_SCOPE = "registry:catalog:*"
+_ALL = "*"
+
+
+class Guard:
+    """Lets a request pass to its handler, with `request.caller` made.
+
+    Args:
+        authenticator: finds out who asks.
+        policy: what they may do.
+    """
+
+    def __init__(self, authenticator: Authenticator, policy: Policy) -> None:
+        self._authenticator = authenticator
+        self._policy = policy
+
+    async def admit(self, request: Request, routes: Table) -> Handler:
+        """The handler of a request that is allowed.
+
+        Raises:
+            Unauthorized: no credentials, wrong ones, or a token without the right; with the challenge.
+            Denied: other credentials without the right.
+            RegistryError: there is no such address, it has no such method, or the name in it is none.
+        """
+        try:
+            return await self._admit(request, routes)
+        except Unauthorized as error:
+            if not error.challenge:
+                error.challenge = self._authenticator.challenge(request.origin(), error.scope, error.error)
+            raise
+
+    async def may_mount(self, request: Request, target: str, source: str) -> bool:
+        """Whether a blob of `source` may be linked in `target`, going by rights alone.
+
+        Raises:
+            InsufficientScope: the token does not allow it, and its owner could have one that does.
+        """
+        identity = request.caller.identity
+        if PULL in await self._rights(identity, source):
+            return True
+        if identity.access is None or PULL not in await self._policy.allowed(identity, source):
+            return False
+        error = InsufficientScope(
+            scope=f"repository:{target}:pull,push repository:{source}:pull", error="insufficient_scope"
+        )
+        error.challenge = self._authenticator.challenge(request.origin(), error.scope, error.error)
+        raise error
+
+    async def _admit(self, request: Request, routes: Table) -> Handler:
+        identity = await self._identify(request)
+        request.caller = Caller(identity, NOTHING, request.address, request.id)
+        try:
+            request.route, request.name, request.reference = match(request.path)
+            found = endpoint(routes, request.route, request.method)
+            if request.name:
+                parse_name(request.name)
+        except RegistryError as error:
+            if identity is ANONYMOUS:
+                raise Unauthorized from error
+            raise
+        if request.name:
+            await self._check_repository(request, identity, found.access or PULL)
+        elif identity is ANONYMOUS or (found.access == CATALOG and not _sees_catalog(identity)):
+            raise _refusal(identity, CATALOG_SCOPE if found.access == CATALOG else "")
+        return found.handler
+
+    async def _identify(self, request: Request) -> Identity:
+        credentials = request.header(b"authorization")
+        identity = self._authenticator.known(credentials)
+        if identity is None:
+            identity = await self._authenticator.identify(credentials, request.address, request.id)
+        return identity
+
+    async def _check_repository(self, request: Request, identity: Identity, needed: str) -> None:
+        rights = await self._rights(identity, request.name)
+        if needed not in rights:
+            raise _refusal(identity, f"repository:{request.name}:{'pull,push' if needed == PUSH else needed}")
+        request.caller = Caller(identity, rights, request.caller.address, request.id)
+
+    async def _rights(self, identity: Identity, name: str) -> frozenset[str]:
+        """What somebody may do on a repository: as their token says, or as the policy does."""
+        if identity.access is None:
+            return await self._policy.allowed(identity, name)
+        allowed = identity.access.get(name)
+        if allowed is None:
+            return NOTHING
+        if allowed.binding is None:
+            return _as_ours(allowed.actions)
+        now = await self._policy.binding(name)
+        if now.project != allowed.binding.project or allowed.binding.repository not in (0, now.repository):
+            return NOTHING  # the name means something else than when the token was given
+        return allowed.actions
+
+
+def _sees_catalog(identity: Identity) -> bool:
+    return identity.kind != ANONYMOUS.kind if identity.access is None else identity.catalog
+
+
+def _as_ours(actions: frozenset[str]) -> frozenset[str]:
+    """Actions of another issuer's token: its `push` moves tags too, as Distribution's does."""
+    if _ALL in actions:
+        return EVERYTHING
+    return actions | {OVERWRITE} if PUSH in actions else actions
+
+
+def _refusal(identity: Identity, scope: str) -> RegistryError:
+    if identity is ANONYMOUS:
+        return Unauthorized(scope=scope)
+    if identity.access is not None:
+        return InsufficientScope(scope=scope, error="insufficient_scope")
+    return Denied("Your account does not have the right to do this, or there is nothing of that name.")
