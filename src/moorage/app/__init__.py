@@ -47,10 +47,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
 
-    from moorage.app.access import Access
     from moorage.blobs.ports import BlobStore, UploadStore
     from moorage.config.settings import Settings
-    from moorage.http.v2.guard import Guard
     from moorage.telemetry.probe import Probe
     from moorage.upkeep.settings import UploadPurgeSettings
 
@@ -131,15 +129,6 @@ def build(settings: Settings, run: Run, probe: Probe = no_probe) -> Root:
         probe=probe,
         doors=[api_door(api), *who.doors],
     )
-
-
-def _guard(who: Access) -> Guard | None:
-    """None where everybody may do everything."""
-    if who.authenticator is None or who.policy is None:
-        return None
-    from moorage.http.v2.guard import Guard
-
-    return Guard(who.authenticator, who.policy)
 
 
 def _purge(settings: Settings) -> UploadPurgeSettings:

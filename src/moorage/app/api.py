@@ -11,8 +11,10 @@ from moorage.http.api.door import ApiDoor
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from moorage.accounts.login import Login
     from moorage.auth.passwords import Passwords
     from moorage.auth.ports import Attempts, Authenticator, Policy
+    from moorage.auth.settings import LocalSettings
     from moorage.core.access import Identity, Scope
     from moorage.core.clock import Clock
     from moorage.metadata.database import Database
@@ -43,6 +45,8 @@ class ApiParts:
         mode: "none", "htpasswd", "token" or "local", as in the settings.
         authenticator: says who asks; None where the registry is open.
         policy: what anybody may do.
+        login: checks names and passwords; None where there are no accounts of our own.
+        local: settings of these; None likewise.
         passwords: makes and checks hashes; None: made when it is needed.
         attempts: counts wrong passwords; None: nobody does.
         prefix: of all addresses, without a slash at the end.
@@ -53,6 +57,8 @@ class ApiParts:
     mode: str = "none"
     authenticator: Authenticator | None = None
     policy: Policy | None = None
+    login: Login | None = None
+    local: LocalSettings | None = None
     passwords: Passwords | None = None
     attempts: Attempts | None = None
     prefix: str = ""
@@ -78,10 +84,13 @@ def services(parts: ApiParts) -> dict[type, object]:
     from moorage.accounts.audit_log import AuditLog
     from moorage.accounts.audit_readers import AuditReaders
     from moorage.accounts.groups import Groups
+    from moorage.accounts.own_groups import OwnGroups
     from moorage.accounts.robots import Robots
     from moorage.accounts.sessions import Sessions
     from moorage.accounts.trust_rules import TrustRules
     from moorage.accounts.users import Users
+    from moorage.http.api.keys import KeyRing
+    from moorage.http.api.sessions import SessionDoor
 
     database, clock = parts.database, parts.clock
     policy = OnlyAdmins() if parts.policy is None else parts.policy
@@ -90,8 +99,10 @@ def services(parts: ApiParts) -> dict[type, object]:
         AuditLog: AuditLog(database),
         AuditReaders: AuditReaders(database, policy),
         Groups: Groups(database, clock),
+        KeyRing: KeyRing(database, clock, parts.local),
+        OwnGroups: OwnGroups(database),
         Robots: Robots(database, clock, policy),
-        Sessions: Sessions(database, clock),
+        SessionDoor: SessionDoor(parts.login, Sessions(database, clock)),
         TrustRules: TrustRules(database, clock, policy),
         Users: Users(database, clock, _passwords(parts), parts.attempts),
     }

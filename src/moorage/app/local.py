@@ -62,4 +62,6 @@ def local_api(settings: Settings) -> LocalApi:
         return SYSTEM
 
     database = open_database(url)
-    return LocalApi(build(services(ApiParts(database, SystemClock(), "local")), system), database)
+    return LocalApi(
+        build(services(ApiParts(database, SystemClock(), settings.auth, local=settings.local)), system), database
+    )

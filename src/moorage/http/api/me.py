@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from fastapi import APIRouter
 
-from moorage.http.api.shapes import Shown
+from moorage.accounts.own_groups import OwnGroups
+from moorage.http.api.shapes import Shown, given
 from moorage.http.api.who import Anybody
 
 router = APIRouter(tags=["me"])
@@ -25,10 +28,11 @@ class Me(Shown):
     admin: bool
     credential: str
     scopes: list[str] | None
+    groups: list[str]
 
 
 @router.get("/me")
-async def show_me(caller: Anybody) -> Me:
+async def show_me(caller: Anybody, groups: Annotated[OwnGroups, given(OwnGroups)]) -> Me:
     """Who am I."""
     identity = caller.identity
     scopes = None
@@ -41,4 +45,5 @@ async def show_me(caller: Anybody) -> Me:
         admin=identity.admin and identity.scopes is None,
         credential=identity.credential,
         scopes=scopes,
+        groups=await groups.names(identity),
     )

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from moorage.http.api import audit, groups, me, robots, tokens, trust_rules, users
+from moorage.http.api import audit, groups, keys, me, robots, sessions, tokens, trust_rules, users
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
 
 ROUTERS: tuple[APIRouter, ...] = (
     me.router,
+    sessions.router,
     users.router,
     groups.router,
     robots.router,
     tokens.router,
     trust_rules.router,
     audit.router,
+    keys.router,
 )

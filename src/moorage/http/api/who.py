@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from http.cookies import CookieError, SimpleCookie
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Depends, Request
 
 from moorage.accounts.sessions import COOKIE
 from moorage.core.access import ANONYMOUS, EVERYTHING, NOTHING, Caller, Identity
-from moorage.core.errors import Denied, Unauthorized
+from moorage.core.errors import Denied, ObjectUnknown, Unauthorized
 from moorage.http.api.door import REQUEST
 
 if TYPE_CHECKING:
@@ -116,6 +116,18 @@ def read_cookie(ours: OurRequest) -> str | None:
     except CookieError:
         return None
     return found.value if found is not None and found.value else None
+
+
+async def _asked(request: Request) -> OurRequest:
+    ours: OurRequest | None = request.scope.get(REQUEST)
+    if ours is None:
+        raise ObjectUnknown("There are sessions only at a server.")
+    check_origin(ours, needed=read_cookie(ours) is not None)
+    return ours
+
+
+Asked = Annotated[Any, Depends(_asked)]
+"""Our own request, for what works without knowing who asks: login and logout. Pages of other sites are refused."""
 
 
 async def _anybody(request: Request) -> Caller:
