@@ -1,0 +1,1 @@
+"""Login of people with a browser by OIDC providers, and logout."""
