@@ -7,11 +7,17 @@ from typing import Annotated
 import typer
 
 from moorage import __version__
-from moorage.cli import audit, config, serve
+from moorage.cli import audit, config, group, k8s, robot, serve, token, trust, user
 
 app = typer.Typer(name="moorage", help="A container image registry.", no_args_is_help=True, add_completion=True)
 app.command("serve")(serve.serve)
 app.add_typer(config.app, name="config")
+app.add_typer(user.app, name="user")
+app.add_typer(group.app, name="group")
+app.add_typer(robot.app, name="robot")
+app.add_typer(token.app, name="token")
+app.add_typer(trust.app, name="trust")
+app.add_typer(k8s.app, name="k8s")
 app.add_typer(audit.app, name="audit")
 
 

@@ -74,6 +74,11 @@ class Client:
         self._where = where
         self.as_json = as_json
 
+    @property
+    def address(self) -> str | None:
+        """The server's address; None for the local registry."""
+        return self._where if self._where.startswith(("http://", "https://")) else None
+
     def call(
         self,
         method: str,
