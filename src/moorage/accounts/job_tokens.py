@@ -92,7 +92,7 @@ class JobTokenLogin:
         rules = await self._database.read(lambda connection: live_rules_of(connection, token.issuer))
         if not rules:
             raise TokenRefused("no trust rule names this issuer")
-        issuer = await self._issuers.get(token.issuer)
+        issuer = self._issuers.get(token.issuer)
         claims = await issuer.verify(token)
         now = self._clock.now()
         check_times(claims, now, longest=LONGEST_LIFE)

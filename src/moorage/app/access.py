@@ -85,6 +85,7 @@ def _local(
     from moorage.accounts.keys import Keys
     from moorage.accounts.login import Challenges, Login
     from moorage.accounts.refresh import RefreshTokens
+    from moorage.app.oidc import Oidc
     from moorage.auth.keys import master_key
     from moorage.auth.passwords import Passwords
     from moorage.auth.registry_tokens import TokenReader
@@ -92,6 +93,7 @@ def _local(
     from moorage.http.token.door import TokenDoor
 
     journal = Journal(database, clock)
+    oidc = Oidc(local, database, clock, journal)
     counted = attempts(master_key(local.secret))
     reader = TokenReader(local.issuer, local.service, clock)
     keys = Keys(database, local, reader, clock)
@@ -105,6 +107,7 @@ def _local(
         journal,
         challenges=Challenges(local.realm, local.service, settings.http.prefix.rstrip("/")),
         attempts=counted,
+        jobs=oidc,
     )
     policy = _policy(database, clock)
     issue = Issue(policy, keys, local, journal, clock)
@@ -116,10 +119,10 @@ def _local(
         passwords,
         journal,
         counted,
-        doors=[TokenDoor(login, issue, refresh, keys, local.service)],
+        doors=[TokenDoor(login, issue, refresh, keys, local.service), oidc.door()],
         starts=[keys.load],
         tasks=[keys.run, journal.run],
-        closes=[journal.close],
+        closes=[oidc.close, journal.close],
     )
 
 

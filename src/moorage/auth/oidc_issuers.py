@@ -165,14 +165,14 @@ class Issuers:
         """Those that may be reached without TLS."""
         return frozenset(url for url, settings in self._settings.items() if may_be_plain(settings))
 
-    async def get(self, url: str) -> Issuer:
+    def get(self, url: str) -> Issuer:
         """The issuer with this identifier; only ask for one that the configuration or a trust rule names."""
         found = self._known.get(url)
         if found is None:
             found = self._known[url] = Issuer(url, self._settings.get(url), self._monotonic)
             if len(self._known) > MOST_ISSUERS:
-                _, oldest = self._known.popitem(last=False)
-                await oldest.fetcher.close()
+                # Its connections end with the last request that uses them.
+                self._known.popitem(last=False)
         self._known.move_to_end(url)
         return found
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from moorage.auth.ldap_settings import LdapSettings
+
 
 @dataclass(frozen=True, slots=True)
 class HtpasswdSettings:
@@ -41,6 +43,7 @@ class OidcSettings:
     name: in addresses (`/login/oidc/<name>`) and as the source of its users (`oidc:<name>`).
     issuer: its identifier; how to reach it is in `LocalSettings.issuers`.
     client_id, client_secret: who we are there; without a secret only PKCE proves it.
+    client_secret_file: where the secret is, if the configuration does not hold it.
     scopes: what is asked for.
     username_claim, groups_claim: paths of claims, from the outside to the inside; groups are read with the second.
     username_domain: what stands behind the `@` of user names, and is taken away; "" for names without.
@@ -54,6 +57,7 @@ class OidcSettings:
     issuer: str
     client_id: str
     client_secret: str = field(default="", repr=False)
+    client_secret_file: Path | None = None
     scopes: tuple[str, ...] = ("openid", "profile", "email")
     username_claim: tuple[str, ...] = ("preferred_username",)
     groups_claim: tuple[str, ...] = ()
@@ -76,6 +80,7 @@ class LocalSettings:
     algorithm: `ES256` or `EdDSA`.
     secret: what private keys in the database are encrypted with; "" until the supervisor has read or made the file.
     secret_file: where it is kept when the configuration does not name it.
+    ldap: directories whose users come in too, asked in this order.
     oidc: providers that people log in with.
     issuers: issuers of tokens that may be at private addresses, those of `oidc` too.
     """
@@ -89,5 +94,6 @@ class LocalSettings:
     algorithm: str = "ES256"
     secret: str = field(default="", repr=False)
     secret_file: Path | None = None
+    ldap: tuple[LdapSettings, ...] = ()
     oidc: tuple[OidcSettings, ...] = ()
     issuers: tuple[IssuerSettings, ...] = ()

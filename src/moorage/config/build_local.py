@@ -6,6 +6,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from moorage.auth.settings import LocalSettings
+from moorage.config.build_ldap import build_ldap
+from moorage.config.build_oidc import build_oidc
 from moorage.config.check import Values
 
 _DEFAULTS = LocalSettings()
@@ -19,6 +21,7 @@ def build_local(values: Values, root: Path) -> LocalSettings:
     """
     service = _plain(values, "auth.local.service") or _host(values) or _DEFAULTS.service
     written = values.text("auth.local.secretfile")
+    oidc, issuers = build_oidc(values)
     return LocalSettings(
         realm=values.text("auth.local.realm"),
         service=service,
@@ -29,6 +32,9 @@ def build_local(values: Values, root: Path) -> LocalSettings:
         algorithm="EdDSA" if values.text("auth.local.algorithm").lower() == "eddsa" else "ES256",
         secret=_secret(values, written),
         secret_file=Path(written).absolute() if written else root / "secret.key",
+        oidc=oidc,
+        issuers=issuers,
+        ldap=build_ldap(values),
     )
 
 

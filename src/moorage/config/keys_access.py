@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from moorage.config.keys import Key, Kind, Source, Status, parts
+from moorage.config.keys_ldap import LDAP
 from moorage.config.keys_local import LOCAL
+from moorage.config.keys_oidc import OIDC
 
 AUTH = (
     Key(
@@ -17,6 +19,8 @@ AUTH = (
     ),
     Key("auth.none", Kind.SECTION, "Everybody may do everything.", example="{}"),
     *LOCAL,
+    *OIDC,
+    *LDAP,
     Key("auth.htpasswd", Kind.SECTION, "Users in an htpasswd file with bcrypt hashes."),
     Key("auth.htpasswd.realm", Kind.TEXT, "Name shown to clients. Required.", example="Registry"),
     Key(

@@ -10,7 +10,7 @@ LONGEST = 1024
 def safe_next(text: str) -> str:
     """The path, if it is one of ours; else empty.
 
-    Browsers take `//host` for another site, also with a backslash or a tab between, and take blanks and control characters out of
+    Browsers take `//host` for another site, also with a backslash or a tab between, and drop control characters from
     an address before they read it; a proxy may decode it once more.
     """
     decoded = text
