@@ -30,7 +30,19 @@ def take_turn(connection: Connection, name: str, now: float, interval: float) ->
     return False
 
 
-def hold(connection: Connection, name: str, until: float, now: float, seconds: float) -> bool:
-    """Prolong a turn that was taken until exactly `until`; False where somebody else has it by now."""
-    statement = update(schedules).where(schedules.c.name == name, schedules.c.due_at == until, schedules.c.due_at > now)
-    return bool(connection.execute(statement.values(due_at=now + seconds)).rowcount)
+def lease(connection: Connection, name: str, until: float, now: float, seconds: float) -> bool:
+    """Whether this caller alone has `name` for the next `seconds`: nobody has it, or it has it until `until` itself.
+
+    Args:
+        connection: see above.
+        name: what only one may do at a time.
+        until: what the caller's last lease gave, its `now + seconds`; 0 where it has none.
+        now: the time.
+        seconds: for how long.
+    """
+    free = or_(schedules.c.due_at <= now, schedules.c.due_at == until, schedules.c.due_at > now + seconds)
+    statement = update(schedules).where(schedules.c.name == name, free)
+    if connection.execute(statement.values(due_at=now + seconds)).rowcount:
+        return True
+    first = insert(connection, schedules).values(name=name, due_at=now + seconds)
+    return bool(connection.execute(first.on_conflict_do_nothing(index_elements=["name"])).rowcount)

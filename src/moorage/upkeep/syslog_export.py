@@ -1,8 +1,9 @@
 """The audit log for a collector: RFC 5424 messages with octet counting (RFC 6587) over TCP, or TLS (RFC 5425).
 
-At least once: how far the collector got is written down in the database, and only when TCP says that the other side has
-all of it; where a connection ends before that, the same entries are sent again. A collector that is down holds up
-nothing: entries wait in the log itself. Of all workers of all instances one sends.
+At least once: how far the collector got is written down in the database when TCP said that the other machine has it,
+and the connection lived on for some seconds after that: the protocol has no answer by which the collector itself could
+tell. Where a connection ends earlier, the same entries are sent again. A collector that is down holds up nothing:
+entries wait in the log itself. Of all workers of all instances one sends.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import socket
 import ssl
 import sys
 import termios
+from collections import deque
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -24,7 +26,7 @@ from typing import TYPE_CHECKING
 from moorage.accounts.audit_log import as_json
 from moorage.core.errors import RegistryError
 from moorage.metadata.audit_chain import BEGINNING, Mark, chained, mark, marked, newest_anchor
-from moorage.metadata.schedules import hold, take_turn
+from moorage.metadata.schedules import lease
 from moorage.telemetry.logs import logger
 
 if TYPE_CHECKING:
@@ -44,6 +46,9 @@ LEASE_SECONDS = 15.0
 
 WAIT_SECONDS = 10.0
 """How long the collector may take to accept a connection, and to take what was sent."""
+
+SETTLE_SECONDS = 3.0
+"""How long the connection must live on after entries were taken, until these are not sent again."""
 
 PAUSE_SECONDS = 1.0
 """Between two looks for new entries."""
@@ -72,6 +77,7 @@ class SyslogExport:
         self._settings = settings
         self._hostname = hostname
         self._link: _Link | None = None
+        self._ahead: deque[tuple[float, Mark]] = deque()
         self._until = 0.0
         self._backoff = 0.0
 
@@ -82,7 +88,7 @@ class SyslogExport:
                 pause = await self._try()
                 await asyncio.sleep(pause)
         finally:
-            self._hang_up()
+            self.close()
 
     async def turn(self) -> int:
         """Send what is new, if it is this worker's to do; returns how many entries the collector took.
@@ -93,16 +99,30 @@ class SyslogExport:
         """
         sent = 0
         while await self._mine():
-            place = await self._place()
+            if self._link is not None and self._link.ended:
+                self._hang_up()
+            await self._settle()
+            place = self._ahead[-1][1] if self._ahead else await self._place()
             rows = await self._database.read(partial(chained, after=place.sequence, limit=STEP))
             if not rows:
                 break
             await self._send(rows)
-            last = Mark(rows[-1].sequence or 0, rows[-1].hash or "")
-            now = self._clock.now()
-            await self._database.write(partial(mark, name=NAME, place=last, now=now))
+            self._ahead.append((self._clock.now(), Mark(rows[-1].sequence or 0, rows[-1].hash or "")))
             sent += len(rows)
         return sent
+
+    def close(self) -> None:
+        """Hang up; what is not settled will be sent again by whoever comes next."""
+        self._hang_up()
+
+    async def _settle(self) -> None:
+        """Write down what the collector took long enough ago."""
+        now = self._clock.now()
+        place: Mark | None = None
+        while self._ahead and self._ahead[0][0] <= now - SETTLE_SECONDS:
+            place = self._ahead.popleft()[1]
+        if place is not None:
+            await self._database.write(partial(mark, name=NAME, place=place, now=now))
 
     async def _try(self) -> float:
         """One turn; how long to wait until the next one."""
@@ -129,11 +149,8 @@ class SyslogExport:
         now = self._clock.now()
         if now < self._until - LEASE_SECONDS / 2:
             return True
-        turn = partial(hold, name="send-syslog", until=self._until, now=now, seconds=LEASE_SECONDS)
-        held = self._until > now and await self._database.write(turn)
-        if not held:
-            take = partial(take_turn, name="send-syslog", now=now, interval=LEASE_SECONDS)
-            held = await self._database.write(take)
+        ask = partial(lease, name="send-syslog", until=self._until, now=now, seconds=LEASE_SECONDS)
+        held = await self._database.write(ask)
         self._until = now + LEASE_SECONDS if held else 0.0
         if not held:
             self._hang_up()
@@ -151,13 +168,13 @@ class SyslogExport:
         return Mark(anchor.sequence, anchor.hash)
 
     async def _send(self, rows: list[Row]) -> None:
-        if self._link is None or self._link.ended:
-            self._hang_up()
+        if self._link is None:
             self._link = await _Link.open(self._settings)
         frames = (frame(message(row, self._settings, self._hostname)) for row in rows)
         await self._link.deliver(b"".join(frames))
 
     def _hang_up(self) -> None:
+        self._ahead.clear()
         if self._link is not None:
             self._link.close()
             self._link = None

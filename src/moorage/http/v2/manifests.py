@@ -13,6 +13,7 @@ from moorage.http.v2.spool import Spool
 from moorage.registry.push import Wish
 
 if TYPE_CHECKING:
+    from moorage.accounts.audit_pulls import PullLog
     from moorage.core.names import Reference, Tag
     from moorage.http.request import Request
     from moorage.http.response import Header
@@ -28,9 +29,16 @@ MAX_WARNINGS = 4096
 
 
 class Manifests:
-    """Handlers of `/v2/<name>/manifests/<tag or digest>`."""
+    """Handlers of `/v2/<name>/manifests/<tag or digest>`.
 
-    def __init__(self, pull: Pull, push: Push, delete: Delete, spool: Spool) -> None:
+    Args:
+        pull, push, delete: the use cases.
+        spool: takes payloads.
+        pulls: takes note of pulls for the audit log; None where they are not in it.
+    """
+
+    def __init__(self, pull: Pull, push: Push, delete: Delete, spool: Spool, pulls: PullLog | None = None) -> None:
+        self._pulls = pulls
         self._pull = pull
         self._push = push
         self._delete = delete
@@ -38,7 +46,8 @@ class Manifests:
 
     async def get(self, request: Request) -> Response:
         """`GET` and `HEAD` (end-3): the bytes as they were pushed, whatever the client says it accepts."""
-        manifest = await self._pull.manifest(parse_name(request.name), _sought(request.reference))
+        name, reference = parse_name(request.name), _sought(request.reference)
+        manifest = await self._pull.manifest(name, reference)
         digest = manifest.digest.encode()
         headers: list[Header] = [
             (b"content-type", manifest.media_type.encode("latin-1")),
@@ -50,6 +59,8 @@ class Manifests:
             return Response(304, headers[2:])
         if request.method == "HEAD":
             return Response(200, headers)
+        if self._pulls is not None:
+            self._pulls.note(request.caller, name, manifest.digest, "" if isinstance(reference, Digest) else reference)
         body = manifest.payload if manifest.payload is not None else self._pull.payload(manifest)
         return Response(200, headers, body)
 
