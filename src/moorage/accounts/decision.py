@@ -1,0 +1,134 @@
+"""The decision who may do what on a repository, with the reasons for it. Everything else asks this.
+
+What is allowed is the union of what grants on the chain of projects allow (to oneself, one's groups, everybody who is
+authenticated, everybody), and pull where the innermost project is public; less whatever a grant denies. What a robot
+of a project is granted outside of it does not count. A credential of limited scopes gets no more than those say, but
+never less than anonymous.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from moorage.core.access import EVERYTHING, NOTHING, OVERWRITE, PULL, PUSH
+from moorage.core.globs import matches
+from moorage.metadata.grants import DENY, EVERYBODY, grants_on, is_admin, project_of_robot
+from moorage.metadata.projects import chain_of, is_within
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sqlalchemy import Connection
+
+    from moorage.core.access import Identity, Scope
+    from moorage.metadata.grants import Grant
+    from moorage.metadata.projects import Project
+
+SYSTEM, ADMIN_OF_ALL, GRANT, PUBLIC, ROBOT, SCOPES = "system", "admin", "grant", "public", "robot", "scopes"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One rule that had a say.
+
+    Attributes:
+        kind: `admin` (of the whole system), `system` (the program itself), `grant`, `public` (the project),
+            `robot` (bound to its project) or `scopes` (of the credential).
+        actions: what it gave, or took away.
+        gives: whether it gave.
+        grant: which one, for kind `grant`.
+        project: where.
+    """
+
+    kind: str
+    actions: frozenset[str]
+    gives: bool
+    grant: Grant | None = None
+    project: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What an identity may do on a name, the project it belongs to, and every rule that had a say, in order."""
+
+    actions: frozenset[str]
+    project: Project
+    reasons: tuple[Reason, ...]
+
+
+def decide(connection: Connection, identity: Identity, name: str, now: float) -> Decision:
+    """What `identity` may do on the repository or project `name`, whether there is one or not."""
+    chain = chain_of(connection, name)
+    reasons = _given(connection, identity, name, chain, now)
+    for_all = _sum(reason for reason in reasons if _is_for_all(reason))
+    allowed = _sum(reasons)
+    for kind, kept, where in _limits(connection, identity, name):
+        lost = allowed - kept - for_all
+        if kind == ROBOT:
+            lost -= _sum(reason for reason in reasons if not _is_for_robots(reason))
+        reasons.append(Reason(kind, lost, gives=False, project=where))
+        allowed -= lost
+    return Decision(allowed, chain[-1], tuple(reasons))
+
+
+def narrowed(scopes: tuple[Scope, ...], name: str) -> frozenset[str]:
+    """What the scopes of a credential leave on a repository: Docker's `push` moves tags too, `*` is everything."""
+    words: frozenset[str] = NOTHING.union(
+        *(scope.actions for scope in scopes if scope.type == "repository" and matches(scope.name, name))
+    )
+    if "*" in words:
+        return EVERYTHING
+    return words | {OVERWRITE} if PUSH in words else words
+
+
+def _given(connection: Connection, identity: Identity, name: str, chain: list[Project], now: float) -> list[Reason]:
+    if identity.kind == "system":
+        return [Reason(SYSTEM, EVERYTHING, gives=True)]
+    if identity.admin or _is_admin_with_token(connection, identity):
+        return [Reason(ADMIN_OF_ALL, EVERYTHING, gives=True)]
+    reasons = [
+        Reason(GRANT, grant.words(), gives=grant.effect != DENY, grant=grant, project=grant.project)
+        for grant in grants_on(connection, identity, [project.id for project in chain], now)
+        if matches(grant.pattern, name)
+    ]
+    if chain[-1].public:
+        reasons.append(Reason(PUBLIC, frozenset({PULL}), gives=True, project=chain[-1].name))
+    return reasons
+
+
+def _is_admin_with_token(connection: Connection, identity: Identity) -> bool:
+    """A Bearer token does not say whether its owner is an admin; asked only for what it was not given for (mounts)."""
+    if identity.access is None or identity.kind != "user" or not identity.id:
+        return False
+    return is_admin(connection, identity.id)
+
+
+def _limits(connection: Connection, identity: Identity, name: str) -> list[tuple[str, frozenset[str], str]]:
+    """What narrows an identity: its kind, what is left by it, and the project that a robot is bound to."""
+    limits = []
+    if identity.kind == "robot" and identity.id:
+        home = project_of_robot(connection, identity.id)
+        if home is not None and not is_within(name, home):
+            limits.append((ROBOT, NOTHING, home))
+    if identity.scopes is not None:
+        limits.append((SCOPES, narrowed(identity.scopes, name), ""))
+    return limits
+
+
+def _sum(reasons: Iterable[Reason]) -> frozenset[str]:
+    """What some reasons come to; a deny wins."""
+    gathered = list(reasons)
+    given: frozenset[str] = NOTHING.union(*(reason.actions for reason in gathered if reason.gives))
+    return given.difference(*(reason.actions for reason in gathered if not reason.gives))
+
+
+def _is_for_all(reason: Reason) -> bool:
+    """Whether anonymous has it too: no credential may have less. What takes away counts in any case."""
+    everybody = reason.grant is not None and reason.grant.principal_kind == EVERYBODY
+    return reason.kind == PUBLIC or everybody or not reason.gives
+
+
+def _is_for_robots(reason: Reason) -> bool:
+    """Whether it was given to a robot by name."""
+    return reason.gives and reason.grant is not None and reason.grant.principal_kind == "robot"

@@ -1,0 +1,201 @@
+"""Queries about grants: what principals may do, or may not, in a project or on some repositories of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import and_, delete, or_, select, update
+
+from moorage.core.access import ROLES
+from moorage.metadata.pages import insert_new
+from moorage.metadata.tables_access import grants, group_members, groups, projects, robots, users
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from sqlalchemy import ColumnElement, Connection, Select
+
+    from moorage.core.access import Identity
+
+ALLOW, DENY = "allow", "deny"
+EVERYBODY, AUTHENTICATED = "anonymous", "authenticated"
+NAMELESS = (EVERYBODY, AUTHENTICATED)
+"""Principals without a row; what `anonymous` may, everybody may."""
+
+_NAMED = {"user": users, "group": groups, "robot": robots}
+_COLUMNS = (
+    grants.c.id,
+    grants.c.project_id,
+    projects.c.name,
+    grants.c.pattern,
+    grants.c.principal_kind,
+    grants.c.principal_id,
+    grants.c.effect,
+    grants.c.role,
+    grants.c.actions,
+    grants.c.note,
+    grants.c.created_at,
+    grants.c.created_by,
+    grants.c.expires_at,
+    grants.c.version,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a principal may do, or may not.
+
+    Attributes:
+        project_id, project: where.
+        pattern: glob of full repository names; empty for the whole project and what is nested in it.
+        principal_kind: `user`, `group`, `robot`, `anonymous` or `authenticated`.
+        principal_id: 0 for the last two.
+        effect: `allow` or `deny`.
+        role: one of `ROLES`; empty where `actions` (words with commas between) were chosen one by one.
+        created_at, expires_at: seconds since 1970; None: never.
+    """
+
+    id: int
+    project_id: int
+    project: str
+    pattern: str
+    principal_kind: str
+    principal_id: int
+    effect: str
+    role: str
+    actions: str
+    note: str
+    created_at: float
+    created_by: str
+    expires_at: float | None
+    version: int
+
+    def words(self) -> frozenset[str]:
+        """The actions that it allows or denies."""
+        return ROLES[self.role] if self.role else frozenset(self.actions.split(","))
+
+
+@dataclass(frozen=True, slots=True)
+class NewGrant:
+    """A grant to be made; see `Grant`."""
+
+    project_id: int
+    pattern: str
+    principal_kind: str
+    principal_id: int
+    effect: str
+    role: str
+    actions: str
+    note: str
+    created_by: str
+    expires_at: float | None
+
+
+def find_grant(connection: Connection, row: int) -> Grant | None:
+    """A grant by id."""
+    found = connection.execute(_select().where(grants.c.id == row)).first()
+    return Grant(*found) if found is not None else None
+
+
+def list_grants(connection: Connection, project_id: int, after: int, limit: int) -> list[Grant]:
+    """Grants of one project in the order in which they were made, from behind the id `after`."""
+    where = (grants.c.project_id == project_id, grants.c.id > after)
+    return _all(connection, _select().where(*where).order_by(grants.c.id).limit(limit))
+
+
+def list_grants_of(connection: Connection, kind: str, row: int, after: int, limit: int) -> list[Grant]:
+    """Grants of one principal in all projects, from behind the id `after`."""
+    where = (grants.c.principal_kind == kind, grants.c.principal_id == row, grants.c.id > after)
+    return _all(connection, _select().where(*where).order_by(grants.c.id).limit(limit))
+
+
+def grants_on(connection: Connection, identity: Identity, chain: Iterable[int], now: float) -> list[Grant]:
+    """Grants that count for an identity in some projects now, whatever their pattern."""
+    where = (grants.c.project_id.in_(list(chain)), _principals(identity), _alive(now))
+    return _all(connection, _select().where(*where).order_by(grants.c.id))
+
+
+def grants_to(connection: Connection, identity: Identity, now: float) -> list[Grant]:
+    """All grants that count for an identity now."""
+    return _all(connection, _select().where(_principals(identity), _alive(now)).order_by(grants.c.id))
+
+
+def add_grant(connection: Connection, new: NewGrant, now: float) -> int:
+    """Make a grant; its id."""
+    values = {name: getattr(new, name) for name in new.__slots__}
+    made = insert_new(connection, grants, {**values, "created_at": now, "version": 1}, grants.c.id)
+    if made is None:
+        raise LookupError(new.project_id)
+    return made
+
+
+def change_grant(connection: Connection, row: int, values: Mapping[str, Any]) -> None:
+    """Set columns of a grant."""
+    statement = update(grants).where(grants.c.id == row)
+    connection.execute(statement.values({**values, "version": grants.c.version + 1}))
+
+
+def remove_grant(connection: Connection, row: int) -> None:
+    """Remove a grant."""
+    connection.execute(delete(grants).where(grants.c.id == row))
+
+
+def principal_id(connection: Connection, kind: str, name: str) -> int | None:
+    """The id of a principal by its name; 0 for those without a row, None where there is none."""
+    if kind in NAMELESS:
+        return 0
+    table = _NAMED[kind]
+    found: int | None = connection.execute(select(table.c.id).where(table.c.name == name)).scalar()
+    return found
+
+
+def principal_names(connection: Connection, found: Iterable[Grant]) -> dict[tuple[str, int], str]:
+    """The names of the principals of some grants; empty for those without a row."""
+    wanted: dict[str, set[int]] = {}
+    for grant in found:
+        wanted.setdefault(grant.principal_kind, set()).add(grant.principal_id)
+    names = {(kind, 0): "" for kind in NAMELESS}
+    for kind, table in _NAMED.items():
+        rows = connection.execute(select(table.c.id, table.c.name).where(table.c.id.in_(wanted.get(kind, ()))))
+        names.update({(kind, row): name for row, name in rows})
+    return names
+
+
+def project_of_robot(connection: Connection, row: int) -> str | None:
+    """The name of the project that a robot belongs to; None for one of the system, or none at all."""
+    statement = select(projects.c.name).join(robots, robots.c.project_id == projects.c.id).where(robots.c.id == row)
+    found: str | None = connection.execute(statement).scalar()
+    return found
+
+
+def _principals(identity: Identity) -> ColumnElement[bool]:
+    """Anonymous counts for all; `authenticated` for who proved to be anybody."""
+    kind, row = grants.c.principal_kind, grants.c.principal_id
+    if identity.kind == "anonymous":
+        return kind == EVERYBODY
+    mine: list[ColumnElement[bool]] = [kind.in_(NAMELESS)]
+    if identity.id and identity.kind in ("user", "robot"):
+        mine.append(and_(kind == identity.kind, row == identity.id))
+    if identity.id and identity.kind == "user":
+        member = select(group_members.c.group_id).where(group_members.c.user_id == identity.id)
+        mine.append(and_(kind == "group", row.in_(member)))
+    return or_(*mine)
+
+
+def _alive(now: float) -> ColumnElement[bool]:
+    return or_(grants.c.expires_at.is_(None), grants.c.expires_at > now)
+
+
+def _select() -> Select[Any]:
+    return select(*_COLUMNS).select_from(grants).join(projects, projects.c.id == grants.c.project_id)
+
+
+def _all(connection: Connection, statement: Select[Any]) -> list[Grant]:
+    return [Grant(*row) for row in connection.execute(statement)]
+
+
+def is_admin(connection: Connection, user_id: int) -> bool:
+    """Whether a user is an admin of the system now."""
+    statement = select(users.c.admin).where(users.c.id == user_id, users.c.disabled.is_(False))
+    return bool(connection.execute(statement).scalar())
