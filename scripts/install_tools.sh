@@ -24,12 +24,14 @@ fuse-overlayfs   fuse-overlayfs
 gcc              gcc
 iptables         iptables
 jq               jq
+nginx-light      nginx
 openssl          openssl
 podman           podman
 postgresql       initdb
 procps           pgrep
 runc             runc
 skopeo           skopeo
+slapd            slapd
 umoci            umoci
 util-linux       setpriv
 wrk              wrk
