@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from heapq import merge
-from itertools import islice
+from itertools import groupby, islice
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select
@@ -17,18 +17,20 @@ from moorage.accounts.decision import decide
 from moorage.core.access import PULL
 from moorage.core.globs import literal_prefix, matches
 from moorage.metadata.grants import DENY, grants_to, project_of_robot
-from moorage.metadata.projects import chain_of, is_within
+from moorage.metadata.pages import Page
+from moorage.metadata.projects import chain_of, find_project_by_name, is_within, list_projects, list_public_projects
 from moorage.metadata.repositories import list_repositories
 from moorage.metadata.tables import repositories
 from moorage.metadata.tables_access import projects
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from sqlalchemy import ColumnElement, Connection
 
     from moorage.core.access import Identity, Scope
     from moorage.metadata.grants import Grant
+    from moorage.metadata.projects import Project
 
 _END = "\U0010ffff"
 _FIRST, _BATCH = 16, 128
@@ -58,6 +60,45 @@ def visible_repositories(connection: Connection, identity: Identity, after: str,
     if identity.scopes is not None or any(grant.effect == DENY for grant in given):
         names = (name for name in names if PULL in decide(connection, identity, name, now).actions)
     return list(islice(names, limit))
+
+
+def visible_projects(connection: Connection, identity: Identity, page: Page, now: float) -> list[Project]:
+    """A page of projects that the identity may do something in.
+
+    Those are the public ones, and what is granted: the subtrees of granted projects, in each of which a page is looked
+    for, so that hidden ones in between are never walked.
+    """
+    given = [] if identity.admin else grants_to(connection, identity, now)
+    roots = sorted({""} if identity.admin else {grant.project for grant in given if grant.effect != DENY})
+    outer = [name for name in roots if not any(is_within(name, other) for other in roots if other != name)]
+    walks = [_projects_below(connection, name, page) for name in outer]
+    walks.append(_pages(lambda part: list_public_projects(connection, part), page))
+    merged = merge(*walks, key=lambda project: project.name)
+    found = (next(same) for _, same in groupby(merged, key=lambda project: project.name))
+    seen = (project for project in found if decide(connection, identity, project.name, now).actions)
+    return list(islice(seen, page.limit))
+
+
+def _projects_below(connection: Connection, name: str, page: Page) -> Iterator[Project]:
+    """A project and those nested in it, as far as the page wants them."""
+    if name and name > page.after and name.startswith(page.prefix):
+        own = find_project_by_name(connection, name)
+        if own is not None:
+            yield own
+    below = f"{name}/" if name else ""
+    narrower = max(below, page.prefix, key=len)
+    if narrower.startswith(below) and narrower.startswith(page.prefix):
+        yield from _pages(lambda part: list_projects(connection, part), Page(page.after, page.limit, narrower))
+
+
+def _pages(fetch: Callable[[Page], list[Project]], page: Page) -> Iterator[Project]:
+    after = page.after
+    while True:
+        found = fetch(Page(after, _BATCH, page.prefix))
+        yield from (project for project in found if project.name)
+        if len(found) < _BATCH:
+            return
+        after = found[-1].name
 
 
 def _own(connection: Connection, identity: Identity, given: list[Grant]) -> list[_Stretch]:

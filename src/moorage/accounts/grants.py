@@ -1,0 +1,340 @@
+"""Grants: an admin of a project allows somebody something there, or denies it; never outside of the project."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from moorage.accounts.decision import decide
+from moorage.accounts.rights import KEEP, Keep, check_unlimited, check_version, checked_description, checked_expiry
+from moorage.accounts.token_scopes import is_glob
+from moorage.core.access import ADMIN, DELETE, OVERWRITE, PULL, PUSH, ROLES
+from moorage.core.audit import OK, AuditEntry
+from moorage.core.errors import Denied, Invalid, ObjectUnknown
+from moorage.core.globs import literal_prefix
+from moorage.metadata.audit import record
+from moorage.metadata.grants import (
+    ALLOW,
+    DENY,
+    EVERYBODY,
+    NAMELESS,
+    Grant,
+    NewGrant,
+    add_grant,
+    change_grant,
+    find_grant,
+    list_grants,
+    list_grants_of,
+    principal_id,
+    principal_names,
+    project_of_robot,
+    remove_grant,
+)
+from moorage.metadata.projects import find_project, is_within
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from moorage.core.access import Caller
+    from moorage.core.clock import Clock
+    from moorage.metadata.database import Database
+    from moorage.metadata.projects import Project
+
+ACTIONS = (PULL, PUSH, OVERWRITE, DELETE, ADMIN)
+KINDS = ("user", "group", "robot", *NAMELESS)
+_UNKNOWN = "There is no such grant or project, or it is not yours to see."
+
+
+@dataclass(frozen=True, slots=True)
+class ShownGrant:
+    """A grant, with the name of whom it is for; empty for `anonymous` and `authenticated`."""
+
+    grant: Grant
+    principal: str
+
+
+@dataclass(frozen=True, slots=True)
+class WantedGrant:
+    """A grant to be made.
+
+    Attributes:
+        kind: `user`, `group`, `robot`, `anonymous` (everybody) or `authenticated`.
+        principal: a name; empty for the last two.
+        role: reader, writer, maintainer or admin; empty where `actions` are given.
+        actions: of pull, push, overwrite, delete and admin.
+        pattern: glob of full repository names in the project; empty for all.
+        effect: `allow` or `deny`.
+        expires_at: seconds since 1970; None for never.
+        note: for people.
+    """
+
+    kind: str
+    principal: str = ""
+    role: str = ""
+    actions: tuple[str, ...] = ()
+    pattern: str = ""
+    effect: str = ALLOW
+    expires_at: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GrantChange:
+    """What is to become of a grant; None leaves things as they are, except for `expires_at`, where it means never."""
+
+    role: str | None = None
+    actions: tuple[str, ...] | None = None
+    expires_at: float | Keep | None = KEEP
+    note: str | None = None
+
+
+class Grants:
+    """The use cases of grants.
+
+    Args:
+        database: where they are kept.
+        clock: for times.
+    """
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def create(self, caller: Caller, project_id: int, wanted: WantedGrant) -> ShownGrant:
+        """Allow somebody something, or deny it.
+
+        Raises:
+            ObjectUnknown: there is no such project, or the caller may do nothing there.
+            Denied: the caller is no admin of it.
+            Invalid: a value that cannot be, or a principal that there is not.
+        """
+        check_unlimited(caller)
+        actions = checked_actions(wanted.role, wanted.actions)
+        expires_at = checked_expiry(wanted.expires_at, self._clock.now())
+        if wanted.effect not in (ALLOW, DENY):
+            raise Invalid("The effect is allow or deny.")
+
+        def change(connection: Connection) -> ShownGrant:
+            now = self._clock.now()
+            project = self._managed(connection, caller, project_id)
+            check_pattern(wanted.pattern, project.name)
+            principal = _principal(connection, wanted, project.name)
+            new = NewGrant(
+                project_id,
+                wanted.pattern,
+                wanted.kind,
+                principal,
+                wanted.effect,
+                wanted.role,
+                actions,
+                checked_description(wanted.note),
+                caller.name,
+                expires_at,
+            )
+            made = _shown(connection, add_grant(connection, new, now))
+            record(connection, _entry("grant.create", caller, made), now)
+            return made
+
+        return await self._database.write(change)
+
+    async def get(self, caller: Caller, row: int) -> ShownGrant:
+        """A grant.
+
+        Raises:
+            ObjectUnknown: there is none, or the caller is neither an admin of its project nor the one it is for.
+        """
+
+        def query(connection: Connection) -> ShownGrant:
+            return self._seen(connection, caller, row)
+
+        return await self._database.read(query)
+
+    async def list(self, caller: Caller, project_id: int, *, after: int = 0, limit: int = 100) -> list[ShownGrant]:
+        """Grants of a project in the order in which they were made, from behind the id `after`.
+
+        Raises:
+            ObjectUnknown, Denied: as for `create`.
+        """
+
+        def query(connection: Connection) -> list[ShownGrant]:
+            self._managed(connection, caller, project_id)
+            return _named(connection, list_grants(connection, project_id, after, limit))
+
+        return await self._database.read(query)
+
+    async def list_of(
+        self, caller: Caller, kind: str, principal: str, *, after: int = 0, limit: int = 100
+    ) -> list[ShownGrant]:
+        """Grants of one principal in all projects, from behind the id `after`.
+
+        Args:
+            caller: an admin of the system, or the one who is asked about.
+            kind: as in `WantedGrant`.
+            principal: its name.
+            after: the last id of the page before.
+            limit: at most so many.
+
+        Raises:
+            ObjectUnknown: there is no such principal, or it is not the caller's to see.
+        """
+        who = caller.identity
+        oneself = kind == who.kind and principal == who.name and bool(who.id)
+        if kind not in KINDS or not ((who.admin and who.scopes is None) or who.kind == "system" or oneself):
+            raise ObjectUnknown(_UNKNOWN)
+
+        def query(connection: Connection) -> list[ShownGrant]:
+            row = principal_id(connection, kind, principal)
+            if row is None:
+                raise ObjectUnknown(_UNKNOWN)
+            return _named(connection, list_grants_of(connection, kind, row, after, limit))
+
+        return await self._database.read(query)
+
+    async def change(self, caller: Caller, row: int, wanted: GrantChange, version: int | None = None) -> ShownGrant:
+        """Change what a grant says; whom it is for and where it counts stay.
+
+        Raises:
+            ObjectUnknown: as for `get`.
+            Denied: the caller is no admin of its project.
+            Invalid: a value that cannot be.
+            PreconditionFailed: the grant has another version.
+        """
+        check_unlimited(caller)
+        values = self._values(wanted)
+
+        def change(connection: Connection) -> ShownGrant:
+            found = self._seen(connection, caller, row)
+            self._managed(connection, caller, found.grant.project_id)
+            check_version(version, found.grant.version)
+            if not values:
+                return found
+            change_grant(connection, row, values)
+            made = _shown(connection, row)
+            record(connection, _entry("grant.update", caller, made), self._clock.now())
+            return made
+
+        return await self._database.write(change)
+
+    async def delete(self, caller: Caller, row: int, version: int | None = None) -> None:
+        """Remove a grant.
+
+        Raises:
+            ObjectUnknown, Denied, PreconditionFailed: as for `change`.
+        """
+        check_unlimited(caller)
+
+        def change(connection: Connection) -> None:
+            found = self._seen(connection, caller, row)
+            self._managed(connection, caller, found.grant.project_id)
+            check_version(version, found.grant.version)
+            remove_grant(connection, row)
+            record(connection, _entry("grant.delete", caller, found), self._clock.now())
+
+        await self._database.write(change)
+
+    def _managed(self, connection: Connection, caller: Caller, project_id: int) -> Project:
+        project = find_project(connection, project_id)
+        actions = decide(
+            connection, caller.identity, project.name if project is not None else "-", self._clock.now()
+        ).actions
+        if project is None or not actions:
+            raise ObjectUnknown(_UNKNOWN)
+        if ADMIN not in actions:
+            raise Denied("Only an admin of the project may do this.")
+        return project
+
+    def _seen(self, connection: Connection, caller: Caller, row: int) -> ShownGrant:
+        grant = find_grant(connection, row)
+        name = grant.project if grant is not None else "-"
+        who = caller.identity
+        is_admin = ADMIN in decide(connection, who, name, self._clock.now()).actions
+        if grant is None:
+            raise ObjectUnknown(_UNKNOWN)
+        theirs = (grant.principal_kind, grant.principal_id) == (who.kind, who.id) and bool(who.id)
+        if not is_admin and not theirs:
+            raise ObjectUnknown(_UNKNOWN)
+        return _named(connection, [grant])[0]
+
+    def _values(self, wanted: GrantChange) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        if wanted.role is not None or wanted.actions is not None:
+            values["role"] = wanted.role or ""
+            values["actions"] = checked_actions(wanted.role or "", wanted.actions or ())
+        if wanted.expires_at is not KEEP:
+            values["expires_at"] = checked_expiry(wanted.expires_at, self._clock.now())
+        if wanted.note is not None:
+            values["note"] = checked_description(wanted.note)
+        return values
+
+
+def checked_actions(role: str, actions: tuple[str, ...]) -> str:
+    """The actions as they are kept, in a fixed order; empty where there is a role.
+
+    Raises:
+        Invalid: both or neither of the two, or words that are none.
+    """
+    if bool(role) == bool(actions):
+        raise Invalid("A grant has either a role or actions.")
+    if role and role not in ROLES:
+        raise Invalid(f"A role is one of {', '.join(ROLES)}.")
+    if not set(actions) <= set(ACTIONS):
+        raise Invalid(f"Actions are of {', '.join(ACTIONS)}.")
+    return ",".join(action for action in ACTIONS if action in actions)
+
+
+def check_pattern(pattern: str, project: str) -> None:
+    """Refuse a pattern that is none, or of which nothing lies in the project.
+
+    Raises:
+        Invalid: see above.
+    """
+    if not pattern:
+        return
+    if not is_glob(pattern):
+        raise Invalid("A pattern is a repository's full name, where * stands within one part and ** for any parts.")
+    begin = literal_prefix(pattern)
+    if project and not (is_within(pattern, project) or (begin != pattern and f"{project}/".startswith(begin))):
+        raise Invalid(f"The pattern lies outside of the project {project}; write full names, as {project}/**.")
+
+
+def _principal(connection: Connection, wanted: WantedGrant, project: str) -> int:
+    if wanted.kind not in KINDS:
+        raise Invalid(f"A grant is for one of {', '.join(KINDS)}.")
+    if wanted.kind in NAMELESS and wanted.principal:
+        raise Invalid(f"{wanted.kind} has no name.")
+    found = principal_id(connection, wanted.kind, wanted.principal)
+    if found is None:
+        raise Invalid(f"There is no {wanted.kind} {wanted.principal!r}.")
+    home = project_of_robot(connection, found) if wanted.kind == "robot" else None
+    if home is not None and not is_within(project, home):
+        raise Invalid(f"The robot belongs to {home}; it can be allowed nothing outside of that.")
+    words = ROLES[wanted.role] if wanted.role else frozenset(wanted.actions)
+    if wanted.kind == EVERYBODY and wanted.effect == ALLOW and words != {PULL}:
+        raise Invalid("Anonymous can be allowed to pull, nothing else: the role reader.")
+    return found
+
+
+def _named(connection: Connection, found: list[Grant]) -> list[ShownGrant]:
+    names = principal_names(connection, found)
+    return [ShownGrant(grant, names.get((grant.principal_kind, grant.principal_id), "")) for grant in found]
+
+
+def _shown(connection: Connection, row: int) -> ShownGrant:
+    grant = find_grant(connection, row)
+    if grant is None:
+        raise ObjectUnknown(_UNKNOWN)
+    return _named(connection, [grant])[0]
+
+
+def _entry(action: str, caller: Caller, shown: ShownGrant) -> AuditEntry:
+    grant = shown.grant
+    detail: dict[str, object] = {
+        "grant": grant.id,
+        "effect": grant.effect,
+        "principal": f"{grant.principal_kind} {shown.principal}".strip(),
+        "role": grant.role,
+        "actions": grant.actions,
+        "pattern": grant.pattern,
+        "expires_at": grant.expires_at,
+    }
+    return AuditEntry(action, OK, caller, "grant", grant.project, grant.project_id, detail)
