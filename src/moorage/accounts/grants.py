@@ -149,19 +149,6 @@ class Grants:
 
         return await self._database.read(query)
 
-    async def list(self, caller: Caller, project_id: int, *, after: int = 0, limit: int = 100) -> list[ShownGrant]:
-        """Grants of a project in the order in which they were made, from behind the id `after`.
-
-        Raises:
-            ObjectUnknown, Denied: as for `create`.
-        """
-
-        def query(connection: Connection) -> list[ShownGrant]:
-            self._managed(connection, caller, project_id)
-            return _named(connection, list_grants(connection, project_id, after, limit))
-
-        return await self._database.read(query)
-
     async def list_of(
         self, caller: Caller, kind: str, principal: str, *, after: int = 0, limit: int = 100
     ) -> list[ShownGrant]:
@@ -187,6 +174,19 @@ class Grants:
             if row is None:
                 raise ObjectUnknown(_UNKNOWN)
             return _named(connection, list_grants_of(connection, kind, row, after, limit))
+
+        return await self._database.read(query)
+
+    async def list(self, caller: Caller, project_id: int, *, after: int = 0, limit: int = 100) -> list[ShownGrant]:
+        """Grants of a project in the order in which they were made, from behind the id `after`.
+
+        Raises:
+            ObjectUnknown, Denied: as for `create`.
+        """
+
+        def query(connection: Connection) -> list[ShownGrant]:
+            self._managed(connection, caller, project_id)
+            return _named(connection, list_grants(connection, project_id, after, limit))
 
         return await self._database.read(query)
 
