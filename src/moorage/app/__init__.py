@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
 
+    from moorage.accounts.audit_pulls import PullLog
     from moorage.blobs.ports import BlobStore, UploadStore
     from moorage.config.settings import Settings
     from moorage.telemetry.probe import Probe
@@ -82,7 +83,7 @@ def build(settings: Settings, run: Run, probe: Probe = no_probe) -> Root:
     executor = ThreadPoolExecutor(settings.blobs.max_threads, thread_name_prefix="storage")
     database = open_database(settings.metadata.url, metrics.observe_database, probe)
     blobs, uploads = _stores(settings, executor, metrics.observe_storage, probe)
-    parts = Parts(database, blobs, uploads, settings.registry, clock, RandomIds())
+    parts = Parts(database, blobs, uploads, settings.registry, clock, RandomIds(), settings.audit.enabled)
     access = AccessLog(settings.log, descriptor_writer(sys.stdout.fileno()), clock)
     health = Health(database, metrics if settings.serve.metrics_enabled else None, settings.serve.metrics_path)
     sweeper = Sweeper(database, uploads, _purge(settings), settings.events, clock)
@@ -113,12 +114,14 @@ def build(settings: Settings, run: Run, probe: Probe = no_probe) -> Root:
         settings.auth,
         who.authenticator,
         policy=who.policy,
+        login=who.login,
+        local=settings.local,
         passwords=who.passwords,
         attempts=who.attempts,
         prefix=settings.http.prefix.rstrip("/"),
     )
     return Root(
-        DistributionApi(_routes(parts, settings), who.guard(), watching.gate),
+        DistributionApi(_routes(parts, settings, watching.pulls), who.guard(), watching.gate),
         health,
         settings.http,
         metrics=metrics,
@@ -136,12 +139,12 @@ def _purge(settings: Settings) -> UploadPurgeSettings:
     return replace(settings.purge, enabled=False) if settings.registry.readonly else settings.purge
 
 
-def _routes(parts: Parts, settings: Settings) -> Table:
+def _routes(parts: Parts, settings: Settings, pulls: PullLog | None) -> Table:
     pull, delete = Pull(parts), Delete(parts)
     folder = str(settings.blobs.root / "uploads") if settings.blobs.driver == "filesystem" else None
     spool = Spool(settings.registry.manifest_limit, folder)
     return table(
-        Manifests(pull, Push(parts), delete, spool),
+        Manifests(pull, Push(parts), delete, spool, pulls),
         Blobs(pull, delete),
         UploadSessions(Uploads(parts), Mount(parts)),
         Lists(Listing(parts), Referrers(parts)),

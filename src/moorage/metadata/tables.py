@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Double,
     ForeignKey,
@@ -24,6 +25,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 metadata = MetaData(
@@ -48,11 +50,19 @@ repositories = Table(
     Column("name", Ordered, nullable=False),
     Column("created_at", Double, nullable=False),
     Column("project_id", Key, nullable=False, server_default="1"),
+    Column("public", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("name"),
     Index("ix_repositories_project_id", "project_id", "name"),
 )
+Index(
+    "ix_repositories_public",
+    repositories.c.name,
+    sqlite_where=repositories.c.public,
+    postgresql_where=repositories.c.public,
+)
 """`project_id`: the project with the longest name that is a prefix of this one's; 1 is the root. No foreign key: SQLite
-adds none to a table that is there, and a project that still has repositories is never removed."""
+adds none to a table that is there, and a project that still has repositories is never removed. `public` is that
+project's: the catalog finds what everybody may see without walking over what is hidden."""
 
 manifests = Table(
     "manifests",

@@ -12,6 +12,7 @@ from moorage.metadata.events import tell
 from moorage.metadata.manifests import find_manifest, remove_manifest
 from moorage.metadata.repositories import find_repository
 from moorage.metadata.tags import hold_tags_of, record_move, remove_tag, tag_digest
+from moorage.registry.trail import Trail
 from moorage.registry.writes import Writes
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class Delete:
         self._database = parts.database
         self._clock = parts.clock
         self._writes = Writes(parts.settings)
+        self._trail = Trail(on=parts.audit)
 
     async def manifest(self, name: str, reference: Reference, caller: Caller) -> None:
         """Remove a tag alone, or a manifest with all tags that point to it; gone for everybody when this returns.
@@ -39,10 +41,16 @@ class Delete:
         """
         self._writes.check_delete()
         now = self._clock.now()
-        if isinstance(reference, Digest):
-            await self._database.write(lambda connection: _manifest(connection, name, reference, caller, now))
-        else:
-            await self._database.write(lambda connection: _tag(connection, name, reference, caller, now))
+
+        def change(connection: Connection) -> None:
+            if isinstance(reference, Digest):
+                tags = _manifest(connection, name, reference, caller, now)
+                self._trail.note(connection, "manifest.delete", caller, name, now, digest=reference, tags=tags)
+            else:
+                previous = _tag(connection, name, reference, caller, now)
+                self._trail.note(connection, "tag.delete", caller, name, now, tag=reference, digest=previous)
+
+        await self._database.write(change)
 
     async def blob(self, name: str, digest: Digest, caller: Caller) -> None:
         """Take a blob from a repository. Other repositories that link it keep it.
@@ -53,7 +61,12 @@ class Delete:
         """
         self._writes.check_delete()
         now = self._clock.now()
-        await self._database.write(lambda connection: _blob(connection, name, digest, caller, now))
+
+        def change(connection: Connection) -> None:
+            _blob(connection, name, digest, caller, now)
+            self._trail.note(connection, "blob.delete", caller, name, now, digest=digest)
+
+        await self._database.write(change)
 
 
 def _repository(connection: Connection, name: str, absent: RegistryError) -> int:
@@ -63,7 +76,7 @@ def _repository(connection: Connection, name: str, absent: RegistryError) -> int
     return found
 
 
-def _manifest(connection: Connection, name: str, digest: Digest, caller: Caller, now: float) -> None:
+def _manifest(connection: Connection, name: str, digest: Digest, caller: Caller, now: float) -> list[str]:
     absent = ManifestUnknown(detail={"name": name, "reference": digest})
     repository = _repository(connection, name, absent)
     manifest = find_manifest(connection, repository, digest)
@@ -75,9 +88,10 @@ def _manifest(connection: Connection, name: str, digest: Digest, caller: Caller,
         record_move(connection, repository, tag, digest=None, previous=digest, actor=caller.name, now=now)
     remove_manifest(connection, manifest)
     tell(connection, Event("delete", name, digest, actor=caller.name), now)
+    return held
 
 
-def _tag(connection: Connection, name: str, tag: Tag, caller: Caller, now: float) -> None:
+def _tag(connection: Connection, name: str, tag: Tag, caller: Caller, now: float) -> str:
     absent = ManifestUnknown(detail={"name": name, "reference": tag})
     repository = _repository(connection, name, absent)
     previous = tag_digest(connection, repository, tag, hold=True)
@@ -85,6 +99,7 @@ def _tag(connection: Connection, name: str, tag: Tag, caller: Caller, now: float
         raise absent
     record_move(connection, repository, tag, digest=None, previous=previous, actor=caller.name, now=now)
     tell(connection, Event("delete", name, tag=tag, actor=caller.name), now)
+    return previous
 
 
 def _blob(connection: Connection, name: str, digest: Digest, caller: Caller, now: float) -> None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from moorage.core.events import Event
 from moorage.metadata.blobs import StoredBlob, find_linked, find_source, link_blob
 from moorage.metadata.events import tell
-from moorage.metadata.repositories import ensure_repository, find_repository
+from moorage.metadata.repositories import find_repository
+from moorage.registry.trail import Trail
 from moorage.registry.writes import Writes
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ class Mount:
         self._database = parts.database
         self._clock = parts.clock
         self._writes = Writes(parts.settings)
+        self._trail = Trail(on=parts.audit)
 
     async def blob(self, name: str, digest: Digest, source: str | None, caller: Caller) -> bool:
         """Link a blob of `source` (None: of any repository that the asker may pull) in `name`.
@@ -35,17 +37,22 @@ class Mount:
         """
         self._writes.check_push(name)
         now = self._clock.now()
-        return await self._database.write(lambda connection: _mount(connection, name, digest, source, caller, now))
+        return await self._database.write(
+            lambda connection: _mount(connection, name, digest, source, caller, now, self._trail)
+        )
 
 
-def _mount(connection: Connection, name: str, digest: Digest, source: str | None, caller: Caller, now: float) -> bool:
+def _mount(
+    connection: Connection, name: str, digest: Digest, source: str | None, caller: Caller, now: float, trail: Trail
+) -> bool:
     source = source if source is not None else find_source(connection, digest)
     origin = find_repository(connection, source) if source is not None else None
     blob: StoredBlob | None = find_linked(connection, origin, digest) if origin is not None else None
     if blob is None or source is None:
         return False
-    repository = ensure_repository(connection, name, now)
+    repository = trail.place(connection, name, caller, now)
     link_blob(connection, repository, digest, now)
     event = Event("mount", name, digest, "application/octet-stream", blob.size, source=source, actor=caller.name)
     tell(connection, event, now)
+    trail.note(connection, "blob.mount", caller, name, now, digest=digest, source=source)
     return True

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The ports and settings that the use cases work with."""
+    """The ports and settings that the use cases work with; `audit`: whether changes are written to the audit log."""
 
     database: Database
     blobs: BlobStore
@@ -22,3 +22,4 @@ class Parts:
     settings: RegistrySettings
     clock: Clock
     ids: Ids
+    audit: bool = False

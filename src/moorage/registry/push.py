@@ -13,16 +13,17 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from moorage.core.access import OVERWRITE
 from moorage.core.digest import Digest, digest_of
-from moorage.core.errors import DigestInvalid, ManifestBlobUnknown, ManifestInvalid, PreconditionFailed
+from moorage.core.errors import Denied, DigestInvalid, ManifestBlobUnknown, ManifestInvalid, PreconditionFailed
 from moorage.core.events import Event
 from moorage.core.manifest import Manifest, parse_manifest
 from moorage.core.media_types import FOREIGN_LAYERS
 from moorage.metadata.blobs import linked_digests
 from moorage.metadata.events import tell
 from moorage.metadata.manifests import NewManifest, add_manifest, find_manifest, known_manifests
-from moorage.metadata.repositories import ensure_repository
 from moorage.metadata.tags import hold_tags, point_tag, record_move, tag_digest
+from moorage.registry.trail import Trail
 from moorage.registry.writes import Writes
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ class Push:
         self._clock = parts.clock
         self._rules = _Rules(parts.settings)
         self._writes = Writes(parts.settings)
+        self._trail = Trail(on=parts.audit)
         self._parsing = asyncio.Semaphore(1)
 
     async def manifest(self, wish: Wish, caller: Caller) -> Pushed:
@@ -108,6 +110,7 @@ class Push:
             ManifestInvalid: see `parse_manifest`.
             ManifestBlobUnknown: it names what the repository does not have.
             PreconditionFailed: the condition does not hold; nothing is stored.
+            Denied: a tag would be moved, which the caller may not; or the project lets no push make a repository.
         """
         self._writes.check_push(wish.name)
         if len(wish.payload) > LARGE:
@@ -120,13 +123,14 @@ class Push:
         now = self._clock.now()
 
         def change(connection: Connection) -> tuple[str, ...]:
-            repository = ensure_repository(connection, wish.name, now)
+            repository = self._trail.place(connection, wish.name, caller, now)
             hold_tags(connection, repository, tags)
             _check_condition(connection, repository, wish, digest)
             warnings = self._rules.check_present(connection, repository, manifest)
             stored = add_manifest(connection, repository, new, caller.name, now)
             for tag in tags:
                 previous = tag_digest(connection, repository, tag)
+                _check_overwrite(caller, tag, previous, digest)
                 point_tag(connection, repository, tag, stored, now)
                 if previous != digest:
                     record_move(
@@ -136,6 +140,7 @@ class Push:
                 size = len(wish.payload)
                 event = Event("push", wish.name, digest, manifest.media_type, size, told, actor=caller.name)
                 tell(connection, event, now)
+            self._trail.note(connection, "manifest.push", caller, wish.name, now, digest=digest, tags=list(tags))
             return warnings
 
         warnings = await self._database.write(change)
@@ -151,6 +156,14 @@ class Push:
         manifest = parse_manifest(wish.payload, wish.content_type)
         self._rules.check_urls(manifest.layers)
         return digest, _new(manifest, digest, wish.payload), manifest
+
+
+def _check_overwrite(caller: Caller, tag: Tag, previous: str | None, digest: Digest) -> None:
+    if previous is not None and previous != digest and OVERWRITE not in caller.rights:
+        raise Denied(
+            f"The tag {tag} is there already, and you do not have the right to move it (overwrite); push another tag.",
+            {"tag": tag},
+        )
 
 
 def _check_condition(connection: Connection, repository: int, wish: Wish, digest: Digest) -> None:

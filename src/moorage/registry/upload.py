@@ -19,8 +19,8 @@ from moorage.core.events import Event
 from moorage.core.names import is_key
 from moorage.metadata.blobs import StoredBlob, add_blob, link_blob
 from moorage.metadata.events import tell
-from moorage.metadata.repositories import ensure_repository
 from moorage.metadata.uploads import UPLOAD, UploadRow, add_upload, advance_upload, remove_upload
+from moorage.registry.trail import Trail
 from moorage.registry.writes import Writes
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class Uploads:
         self._clock = parts.clock
         self._ids = parts.ids
         self._writes = Writes(parts.settings)
+        self._trail = Trail(on=parts.audit)
 
     async def begin(self, name: str, caller: Caller, algorithm: str = CANONICAL) -> UploadRow:
         """Open a session.
@@ -116,7 +117,7 @@ class Uploads:
             raise
         blob = StoredBlob(digest, sealed.size, sealed.location)
         now = self._clock.now()
-        await self._database.write(lambda connection: _record(connection, upload, blob, caller, now))
+        await self._database.write(lambda connection: _record(connection, upload, blob, caller, now, self._trail))
         return sealed.size
 
     async def whole(self, name: str, digest: Digest, chunk: Chunk, caller: Caller, algorithm: str) -> int:
@@ -192,11 +193,14 @@ def _known(upload: UploadRow) -> Progress:
     return Progress(upload.offset, Digest(upload.digest) if upload.digest else None)
 
 
-def _record(connection: Connection, upload: UploadRow, blob: StoredBlob, caller: Caller, now: float) -> None:
+def _record(
+    connection: Connection, upload: UploadRow, blob: StoredBlob, caller: Caller, now: float, trail: Trail
+) -> None:
     if not remove_upload(connection, upload.id):
         raise UploadUnknown(detail={"upload": upload.id})
-    repository = ensure_repository(connection, upload.repository, now)
+    repository = trail.place(connection, upload.repository, caller, now)
     add_blob(connection, blob, now)
     link_blob(connection, repository, blob.digest, now)
     event = Event("push", upload.repository, blob.digest, "application/octet-stream", blob.size, actor=caller.name)
     tell(connection, event, now)
+    trail.note(connection, "blob.push", caller, upload.repository, now, digest=blob.digest, size=blob.size)

@@ -70,7 +70,15 @@ def _root() -> None:
     if op.get_bind().dialect.name == "postgresql":
         op.execute("SELECT setval(pg_get_serial_sequence('projects', 'id'), 1)")
     op.add_column("repositories", sa.Column("project_id", KEY, nullable=False, server_default="1"))
+    op.add_column("repositories", sa.Column("public", sa.Boolean(), nullable=False, server_default=sa.false()))
     op.create_index("ix_repositories_project_id", "repositories", ["project_id", "name"])
+    op.create_index(
+        "ix_repositories_public",
+        "repositories",
+        ["name"],
+        sqlite_where=sa.text("public = 1"),
+        postgresql_where=sa.text("public"),
+    )
 
 
 def _projects() -> None:
