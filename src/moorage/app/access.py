@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from moorage.accounts.journal import Journal
     from moorage.accounts.login import Login
     from moorage.auth.passwords import Passwords
-    from moorage.auth.ports import Attempts, Authenticator, Policy
+    from moorage.auth.ports import Attempts, Authenticator, PasswordSource, Policy
     from moorage.auth.settings import LocalSettings
     from moorage.config.settings import Settings
     from moorage.core.clock import Clock
@@ -84,6 +84,7 @@ def _local(
     from moorage.accounts.journal import Journal
     from moorage.accounts.keys import Keys
     from moorage.accounts.login import Challenges, Login
+    from moorage.accounts.policy import DatabasePolicy
     from moorage.accounts.refresh import RefreshTokens
     from moorage.app.oidc import Oidc
     from moorage.auth.keys import master_key
@@ -98,6 +99,7 @@ def _local(
     reader = TokenReader(local.issuer, local.service, clock)
     keys = Keys(database, local, reader, clock)
     passwords = Passwords(password_executor())
+    sources = _directories(local)
     login = Login(
         database,
         clock,
@@ -106,10 +108,11 @@ def _local(
         reader,
         journal,
         challenges=Challenges(local.realm, local.service, settings.http.prefix.rstrip("/")),
+        sources=sources,
         attempts=counted,
         jobs=oidc,
     )
-    policy = _policy(database, clock)
+    policy = DatabasePolicy(database, clock)
     issue = Issue(policy, keys, local, journal, clock)
     refresh = RefreshTokens(database, clock, local, journal)
     return Access(
@@ -122,11 +125,13 @@ def _local(
         doors=[TokenDoor(login, issue, refresh, keys, local.service), oidc.door()],
         starts=[keys.load],
         tasks=[keys.run, journal.run],
-        closes=[oidc.close, journal.close],
+        closes=[oidc.close, *(each.close for each in sources), journal.close],
     )
 
 
-def _policy(_database: Database, _clock: Clock) -> Policy:
-    from moorage.auth.plain_policy import PlainPolicy
+def _directories(local: LocalSettings) -> list[PasswordSource]:
+    if not local.ldap:
+        return []
+    from moorage.auth.ldap import LdapDirectory
 
-    return PlainPolicy()
+    return [LdapDirectory(each) for each in local.ldap]
