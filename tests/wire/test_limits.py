@@ -1,0 +1,137 @@
+"""Limits from outside: headers, 429 and Retry-After of pulls, requests and failed logins, over several workers."""
+
+from __future__ import annotations
+
+import base64
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.server import Server, serving
+from tests.support.wire import Client, digest, wait_until
+from tests.wire.conftest import Serve
+
+PASSWORD = "wonderful harbour 7"
+ADMIN: dict[str, Any] = {"environment": {"MOORAGE_ADMIN_PASSWORD": PASSWORD}}
+PULLS = {"anonymous": "3/1h", "authenticated": "6/1h", "named": [{"name": "admin", "rate": "5/1h"}]}
+
+
+def basic(user: str, password: str) -> tuple[str, str]:
+    """The header of HTTP Basic."""
+    return "Authorization", "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+def settings(auth: object, **limits: object) -> dict[str, Any]:
+    return {"version": "0.1", "auth": auth, "limits": limits, "storage": {"delete": {"enabled": True}}}
+
+
+def rows(server: Server, query: str) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(f"file:{server.root / 'moorage.db'}?mode=ro", uri=True)) as database:
+        return database.execute(query).fetchall()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with local accounts and limits of pulls."""
+    config = settings({"local": {}}, pulls=PULLS, logins={"pair": "3/30s"})
+    with serving(tmp_path_factory.mktemp("server"), config=config, **ADMIN) as started:
+        yield started
+
+
+def test_pulls_are_limited_and_told_as_docker_hub_does(server: Server, name: str) -> None:
+    with Client(server, [basic("admin", PASSWORD)]) as client:
+        manifest = client.push_image(name, "v1", b"layer")
+        path = f"/v2/{name}/manifests/v1"
+        for _ in range(3):
+            answer = client.ask("HEAD", path).expect(200)
+            assert answer.need("ratelimit-limit") == "5;w=3600"
+            assert answer.need("ratelimit-remaining") == "5;w=3600"
+            assert answer.need("docker-ratelimit-source") == "admin"
+        client.get(f"/v2/{name}/manifests/none").expect(404)  # nothing was pulled
+        for left in (4, 3, 2):
+            answer = client.get(path).expect(200)
+            assert answer.need("ratelimit-remaining") == f"{left};w=3600"
+        client.get(f"/v2/{name}/blobs/{digest(b'layer')}").expect(200)  # a blob is no pull
+        assert client.get(f"/v2/{name}/manifests/{manifest}").need("ratelimit-remaining") == "1;w=3600"
+        client.get(path, [("If-None-Match", f'"{manifest}"')]).expect(304)
+        answer = client.get(path).expect(429)
+        assert answer.codes() == ["TOOMANYREQUESTS"]
+        assert "You have reached your pull rate limit" in json.loads(answer.body)["errors"][0]["message"]
+        assert 3590 <= int(answer.need("Retry-After")) <= 3600
+        assert answer.need("ratelimit-limit") == "5;w=3600"
+        assert answer.need("ratelimit-remaining") == "0;w=3600"
+        client.ask("HEAD", path).expect(200)
+    # The workers bring their counts together: on new connections it is the same.
+    wait_until(lambda: rows(server, "SELECT max(count) FROM limit_counters WHERE key LIKE '%pulls%'") == [(5,)])
+    for _ in range(6):
+        with Client(server, [basic("admin", PASSWORD)]) as other:
+            other.get(path).expect(429)
+
+
+def test_failed_logins_make_wait_and_lock_nobody_else_out(server: Server) -> None:
+    def ask(user: str, password: str) -> Any:
+        with Client(server, [basic(user, password)]) as client:
+            return client.get("/v2/")
+
+    for user in ("somebody", "nobody-is-called-that"):
+        for number in range(3):
+            answer = ask(user, f"guess {number}").expect(401)
+            if number < 2:  # the same again counts once
+                assert ask(user, f"guess {number}").expect(401).body == answer.body
+        refused = ask(user, "guess 4").expect(429)
+        assert refused.codes() == ["TOOMANYREQUESTS"]
+        assert 1 <= int(refused.need("Retry-After")) <= 30
+        assert "ratelimit-limit" not in {key.lower() for key, _ in refused.headers}
+    ask("admin", PASSWORD).expect(200)
+
+
+def test_requests_are_limited_without_headers(serve: Serve) -> None:
+    limited = serve(config=settings("none", requests={"anonymous": "40/1h"}), workers_wanted=1)
+    with Client(limited) as client:
+        location = client.begin("some/name")
+        asked = 0
+        while client.get("/v2/").status == 200:
+            asked += 1
+            assert asked <= 40
+        assert asked == 39
+        refused = client.get("/v2/").expect(429)
+        assert refused.codes() == ["TOOMANYREQUESTS"]
+        assert int(refused.need("Retry-After")) > 3500
+        assert not any(key.lower().startswith("ratelimit") for key, _ in refused.headers)
+        # In the middle of an upload clients would give up the whole push.
+        client.ask("PATCH", location, body=b"some bytes").expect(202)
+        client.ask("POST", "/v2/some/name/blobs/uploads/").expect(429)
+        client.get("/healthz").expect(200)
+
+
+def test_without_limits_there_are_no_headers(serve: Serve) -> None:
+    open_to_all = serve(config=settings("none"), workers_wanted=1)
+    with Client(open_to_all) as client:
+        client.push_image("some/name", "v1", b"layer")
+        answer = client.get("/v2/some/name/manifests/v1").expect(200)
+        assert not any("ratelimit" in key.lower() for key, _ in answer.headers)
+    assert rows(open_to_all, "SELECT count(*) FROM limit_counters") == [(0,)]
+    assert rows(open_to_all, "SELECT count(*) FROM audit") == [(0,)]
+
+
+def test_the_audit_log_tells_who_pulled_and_is_sealed(serve: Serve, tmp_path: Path) -> None:
+    server = serve(config=settings({"local": {}}), **ADMIN)
+    with Client(server, [basic("admin", PASSWORD)]) as client:
+        manifest = client.push_image("some/name", "v1", b"layer")
+        for _ in range(5):
+            client.get("/v2/some/name/manifests/v1").expect(200)
+    pulls = "SELECT actor, target, outcome, detail, address FROM audit WHERE action = 'manifest.pull'"
+    wait_until(lambda: rows(server, pulls))
+    wait_until(lambda: not rows(server, "SELECT 1 FROM audit WHERE hash IS NULL"))
+    found = rows(server, pulls)
+    assert {row[:3] + row[4:] for row in found} == {("admin", "some/name", "ok", "127.0.0.1")}
+    details = [json.loads(row[3]) for row in found]
+    assert {detail["digest"] for detail in details} == {manifest}
+    assert sum(detail.get("count", 1) for detail in details) == 5
+    sequences = [row[0] for row in rows(server, "SELECT sequence FROM audit ORDER BY id")]
+    assert sequences == list(range(1, len(sequences) + 1))
