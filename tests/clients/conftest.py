@@ -1,7 +1,8 @@
 """Fixtures of the tests with real clients. They are run by `make clients`, and are no part of `make test`.
 
 Every test is run against two registries, each with two workers: an open one over plain HTTP, and one with TLS that asks
-for a password (htpasswd). Daemons, images, credentials and caches lie in one temporary folder.
+for a password (htpasswd). Logins are tried with a third one too, which has accounts and gives out tokens. Daemons,
+images, credentials and caches lie in one temporary folder.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from tests.clients.images import Image, big_image, debian_image, multi_image, sm
 from tests.clients.registry import Account, Registry
 from tests.clients.shell import Shell
 from tests.conformance.server import Certificates, make_certificates
+from tests.support.local import Accounts
 from tests.support.programs import missing
 from tests.support.server import serving
 
@@ -89,6 +91,30 @@ def secured_registry(folder: Path, certificates: Certificates) -> Iterator[Regis
     ca = certificates.ca
     with serving(folder / "secured", config=config, ca=ca) as server, Registry(server, ACCOUNT, ca) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def token_registry(folder: Path, certificates: Certificates) -> Iterator[Registry]:
+    """With TLS and accounts of its own: clients have to get a token first."""
+    config = {
+        "version": 0.1,
+        "log": {"formatter": "json", "level": "info"},
+        "storage": {"delete": {"enabled": True}},
+        "auth": "local",
+        "limits": {"logins": {"enabled": False}},
+        "http": {"tls": {"certificate": str(certificates.certificate), "key": str(certificates.key)}},
+    }
+    ca = certificates.ca
+    with serving(folder / "token", config=config, ca=ca) as server, Registry(server, ACCOUNT, ca) as opened:
+        Accounts(server).user(ACCOUNT.user, ACCOUNT.password)
+        yield opened
+
+
+@pytest.fixture(scope="session", params=["secured", "token"])
+def locked_registry(request: pytest.FixtureRequest) -> Registry:
+    """Each of the two that ask for credentials: for a password, and for a token."""
+    found: Registry = request.getfixturevalue(f"{request.param}_registry")
+    return found
 
 
 @pytest.fixture(scope="session", params=["open", "secured"])

@@ -48,15 +48,15 @@ def digest_of(shell: Shell, name: str) -> str:
     return shell.run("buildah", "inspect", "--type", "image", "--format", "{{.FromImageDigest}}", name)
 
 
-def test_login(stranger: Shell, secured_registry: Registry, repository: str, tmp_path: Path) -> None:
-    name = secured_registry.name(repository, "1")
+def test_login(stranger: Shell, locked_registry: Registry, repository: str, tmp_path: Path) -> None:
+    name = locked_registry.name(repository, "1")
     build(stranger, tmp_path, name)
     stranger.refused("buildah", "push", name)
-    wrong = ["--username", "sailor", "--password-stdin", secured_registry.host]
+    wrong = ["--username", "sailor", "--password-stdin", locked_registry.host]
     assert "invalid username/password" in stranger.refused("buildah", "login", *wrong, stdin="wrong")
-    sign_in(stranger, secured_registry)
-    assert push(stranger, tmp_path, name) == secured_registry.digest(repository, "1")
-    stranger.run("buildah", "logout", secured_registry.host)
+    sign_in(stranger, locked_registry)
+    assert push(stranger, tmp_path, name) == locked_registry.digest(repository, "1")
+    stranger.run("buildah", "logout", locked_registry.host)
     stranger.refused("buildah", "pull", "--policy", "always", name)
 
 

@@ -61,16 +61,17 @@ def run(docker: Shell, name: str, *command: str) -> str:
     return docker.run("docker", "run", "--rm", "--network", "none", name, *command)
 
 
-def test_login(docker: Shell, secured_registry: Registry, repository: str, tmp_path: Path) -> None:
+def test_login(docker: Shell, locked_registry: Registry, repository: str, tmp_path: Path) -> None:
     stranger = docker.with_environment(DOCKER_CONFIG=str(tmp_path / "config"))
-    name = secured_registry.name(repository, "1")
+    name = locked_registry.name(repository, "1")
     build(stranger, tmp_path, name)
-    assert "no basic auth credentials" in stranger.refused("docker", "push", name)
-    wrong = ["--username", "sailor", "--password-stdin", secured_registry.host]
+    refused = stranger.refused("docker", "push", name)
+    assert "no basic auth credentials" in refused or "requested access to the resource is denied" in refused
+    wrong = ["--username", "sailor", "--password-stdin", locked_registry.host]
     stranger.refused("docker", "login", *wrong, stdin="wrong")
-    sign_in(stranger, secured_registry)
-    assert push(stranger, name) == secured_registry.digest(repository, "1")
-    stranger.run("docker", "logout", secured_registry.host)
+    sign_in(stranger, locked_registry)
+    assert push(stranger, name) == locked_registry.digest(repository, "1")
+    stranger.run("docker", "logout", locked_registry.host)
     stranger.refused("docker", "pull", name)
 
 

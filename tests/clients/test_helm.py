@@ -45,16 +45,16 @@ def push(shell: Shell, registry: Registry, chart: Path, repository: str) -> str:
     return found[1]
 
 
-def test_login(stranger: Shell, secured_registry: Registry, repository: str, tmp_path: Path) -> None:
+def test_login(stranger: Shell, locked_registry: Registry, repository: str, tmp_path: Path) -> None:
     chart = package(stranger, tmp_path, "1.0.0")
-    stranger.refused("helm", "push", chart, f"oci://{secured_registry.name(repository)}")
-    wrong = ["--username", "sailor", "--password-stdin", secured_registry.host]
+    stranger.refused("helm", "push", chart, f"oci://{locked_registry.name(repository)}")
+    wrong = ["--username", "sailor", "--password-stdin", locked_registry.host]
     stranger.refused("helm", "registry", "login", *wrong, stdin="wrong")
-    sign_in(stranger, secured_registry)
-    digest = push(stranger, secured_registry, chart, repository)
-    assert secured_registry.digest(f"{repository}/quay", "1.0.0") == digest
-    stranger.run("helm", "registry", "logout", secured_registry.host)
-    show = ["helm", "show", "chart", f"oci://{secured_registry.name(repository)}/quay"]
+    sign_in(stranger, locked_registry)
+    digest = push(stranger, locked_registry, chart, repository)
+    assert locked_registry.digest(f"{repository}/quay", "1.0.0") == digest
+    stranger.run("helm", "registry", "logout", locked_registry.host)
+    show = ["helm", "show", "chart", f"oci://{locked_registry.name(repository)}/quay"]
     stranger.refused(*show)
 
 

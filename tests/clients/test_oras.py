@@ -45,16 +45,16 @@ def artifact(folder: Path) -> dict[str, bytes]:
     return files
 
 
-def test_login(stranger: Shell, secured_registry: Registry, repository: str, small: Image) -> None:
-    name = secured_registry.name(repository, "1")
+def test_login(stranger: Shell, locked_registry: Registry, repository: str, small: Image) -> None:
+    name = locked_registry.name(repository, "1")
     resolve = ["oras", "resolve", "--plain-http=false", name]
     assert "401" in stranger.refused(*resolve) or "credential" in stranger.refused(*resolve)
-    wrong = ["--username", "sailor", "--password-stdin", secured_registry.host]
+    wrong = ["--username", "sailor", "--password-stdin", locked_registry.host]
     stranger.refused("oras", "login", "--plain-http=false", *wrong, stdin="wrong")
-    sign_in(stranger, secured_registry)
-    push(stranger, secured_registry, small, name)
+    sign_in(stranger, locked_registry)
+    push(stranger, locked_registry, small, name)
     assert stranger.run(*resolve) == small.digest
-    stranger.run("oras", "logout", secured_registry.host)
+    stranger.run("oras", "logout", locked_registry.host)
     stranger.refused(*resolve)
 
 

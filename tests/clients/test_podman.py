@@ -57,15 +57,15 @@ def run(shell: Shell, name: str, *command: str) -> str:
     return shell.run("podman", "run", "--rm", "--network", "none", name, *command)
 
 
-def test_login(stranger: Shell, secured_registry: Registry, repository: str, tmp_path: Path) -> None:
-    name = secured_registry.name(repository, "1")
+def test_login(stranger: Shell, locked_registry: Registry, repository: str, tmp_path: Path) -> None:
+    name = locked_registry.name(repository, "1")
     build(stranger, tmp_path, name)
     stranger.refused("podman", "push", name)
-    wrong = ["--username", "sailor", "--password-stdin", secured_registry.host]
+    wrong = ["--username", "sailor", "--password-stdin", locked_registry.host]
     assert "invalid username/password" in stranger.refused("podman", "login", *wrong, stdin="wrong")
-    sign_in(stranger, secured_registry)
-    assert push(stranger, tmp_path, name) == secured_registry.digest(repository, "1")
-    stranger.run("podman", "logout", secured_registry.host)
+    sign_in(stranger, locked_registry)
+    assert push(stranger, tmp_path, name) == locked_registry.digest(repository, "1")
+    stranger.run("podman", "logout", locked_registry.host)
     stranger.refused("podman", "pull", name)
 
 

@@ -35,15 +35,15 @@ def digest_of(shell: Shell, name: str) -> str:
     return shell.run("regctl", "manifest", "head", "--format", "{{.GetDescriptor.Digest}}", name)
 
 
-def test_login(stranger: Shell, secured_registry: Registry, repository: str, small: Image) -> None:
-    name = secured_registry.name(repository, "1")
+def test_login(stranger: Shell, locked_registry: Registry, repository: str, small: Image) -> None:
+    name = locked_registry.name(repository, "1")
     assert "unauthorized" in stranger.refused("regctl", "manifest", "head", name)
-    wrong = ["--user", "sailor", "--pass-stdin", secured_registry.host]
+    wrong = ["--user", "sailor", "--pass-stdin", locked_registry.host]
     stranger.refused("regctl", "registry", "login", *wrong, stdin="wrong")
-    sign_in(stranger, secured_registry)
+    sign_in(stranger, locked_registry)
     push(stranger, small, name)
     assert digest_of(stranger, name) == small.digest
-    stranger.run("regctl", "registry", "logout", secured_registry.host)
+    stranger.run("regctl", "registry", "logout", locked_registry.host)
     stranger.refused("regctl", "manifest", "head", name)
 
 

@@ -47,13 +47,13 @@ class Accounts:
         with closing(sqlite3.connect(self._file, timeout=30)) as connection:
             return connection.execute(statement, values).fetchall()
 
-    def user(self, name: str, *, admin: bool = True) -> int:
-        """A user with PASSWORD."""
+    def user(self, name: str, password: str = PASSWORD, *, admin: bool = True) -> int:
+        """A user of that name."""
         statement = (
             "INSERT INTO users (name, email, password, admin, disabled, source, epoch, created_at, updated_at, version)"
             " VALUES (?, '', ?, ?, 0, 'local', 0, 1, 1, 1)"
         )
-        return self.run(statement, name, hash_password(PASSWORD), admin)
+        return self.run(statement, name, hash_password(password), admin)
 
     def pat(self, user_id: int, scopes: str = "[]") -> str:
         """A personal access token."""
