@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from moorage.accounts.audit_pulls import PullLog
     from moorage.blobs.ports import BlobStore, UploadStore
     from moorage.config.settings import Settings
+    from moorage.http.v2.guard import Guard
     from moorage.telemetry.probe import Probe
     from moorage.upkeep.settings import UploadPurgeSettings
 
@@ -83,13 +84,14 @@ def build(settings: Settings, run: Run, probe: Probe = no_probe) -> Root:
     executor = ThreadPoolExecutor(settings.blobs.max_threads, thread_name_prefix="storage")
     database = open_database(settings.metadata.url, metrics.observe_database, probe)
     blobs, uploads = _stores(settings, executor, metrics.observe_storage, probe)
-    parts = Parts(database, blobs, uploads, settings.registry, clock, RandomIds(), settings.audit.enabled)
     access = AccessLog(settings.log, descriptor_writer(sys.stdout.fileno()), clock)
     health = Health(database, metrics if settings.serve.metrics_enabled else None, settings.serve.metrics_path)
     sweeper = Sweeper(database, uploads, _purge(settings), settings.events, clock)
     keeper = _Keeper(run.supervisor, [metrics.flush, trim_heap], [access.flush])
     watching = watch(settings, database, clock, metrics)
     who = access_of(settings, database, clock, partial(login_attempts, settings, database, clock, metrics))
+    guard = who.guard()
+    parts = Parts(database, blobs, uploads, settings.registry, clock, RandomIds(), settings.audit.enabled, who.sight)
 
     async def startup() -> None:
         asyncio.get_running_loop().call_later(SIGNALS_SECONDS, signal.pthread_sigmask, signal.SIG_UNBLOCK, ENDING)
@@ -113,7 +115,6 @@ def build(settings: Settings, run: Run, probe: Probe = no_probe) -> Root:
         clock,
         settings.auth,
         who.authenticator,
-        policy=who.policy,
         login=who.login,
         local=settings.local,
         passwords=who.passwords,
@@ -121,7 +122,7 @@ def build(settings: Settings, run: Run, probe: Probe = no_probe) -> Root:
         prefix=settings.http.prefix.rstrip("/"),
     )
     return Root(
-        DistributionApi(_routes(parts, settings, watching.pulls), who.guard(), watching.gate),
+        DistributionApi(_routes(parts, settings, guard, watching.pulls), guard, watching.gate),
         health,
         settings.http,
         metrics=metrics,
@@ -139,14 +140,14 @@ def _purge(settings: Settings) -> UploadPurgeSettings:
     return replace(settings.purge, enabled=False) if settings.registry.readonly else settings.purge
 
 
-def _routes(parts: Parts, settings: Settings, pulls: PullLog | None) -> Table:
+def _routes(parts: Parts, settings: Settings, guard: Guard | None, pulls: PullLog | None) -> Table:
     pull, delete = Pull(parts), Delete(parts)
     folder = str(settings.blobs.root / "uploads") if settings.blobs.driver == "filesystem" else None
     spool = Spool(settings.registry.manifest_limit, folder)
     return table(
         Manifests(pull, Push(parts), delete, spool, pulls),
         Blobs(pull, delete),
-        UploadSessions(Uploads(parts), Mount(parts)),
+        UploadSessions(Uploads(parts), Mount(parts), guard),
         Lists(Listing(parts), Referrers(parts)),
     )
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from moorage.accounts.journal import Journal
     from moorage.accounts.login import Login
     from moorage.auth.passwords import Passwords
-    from moorage.auth.ports import Attempts, Authenticator, PasswordSource, Policy
+    from moorage.auth.ports import Attempts, Authenticator, PasswordSource, Policy, Sight
     from moorage.auth.settings import LocalSettings
     from moorage.config.settings import Settings
     from moorage.core.clock import Clock
@@ -27,6 +27,7 @@ class Access:
     Attributes:
         authenticator: who asks; None where everybody may do everything.
         policy: what they may do; None as above.
+        sight: what they get to see in lists; None where everybody who may list sees all.
         login, passwords, journal, attempts: of accounts of our own; None in other modes.
         doors: of the root beside `/v2/`.
         starts: to be awaited once the database is open, before anything is served.
@@ -40,6 +41,7 @@ class Access:
     passwords: Passwords | None = None
     journal: Journal | None = None
     attempts: Attempts | None = None
+    sight: Sight | None = None
     doors: list[Door] = field(default_factory=list)
     starts: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     tasks: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
@@ -86,6 +88,7 @@ def _local(
     from moorage.accounts.login import Challenges, Login
     from moorage.accounts.policy import DatabasePolicy
     from moorage.accounts.refresh import RefreshTokens
+    from moorage.accounts.sight import DatabaseSight
     from moorage.app.oidc import Oidc
     from moorage.auth.keys import master_key
     from moorage.auth.passwords import Passwords
@@ -122,6 +125,7 @@ def _local(
         passwords,
         journal,
         counted,
+        DatabaseSight(database, clock),
         doors=[TokenDoor(login, issue, refresh, keys, local.service), oidc.door()],
         starts=[keys.load],
         tasks=[keys.run, journal.run],

@@ -5,35 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from moorage.core.access import EVERYTHING, NOTHING, Binding
 from moorage.http.api.door import ApiDoor
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from moorage.accounts.login import Login
     from moorage.auth.passwords import Passwords
-    from moorage.auth.ports import Attempts, Authenticator, Policy
+    from moorage.auth.ports import Attempts, Authenticator
     from moorage.auth.settings import LocalSettings
-    from moorage.core.access import Identity, Scope
     from moorage.core.clock import Clock
     from moorage.metadata.database import Database
-
-
-class OnlyAdmins:
-    """The policy where everybody who gets in is a system admin: an open registry, htpasswd, the command line."""
-
-    async def allowed(self, identity: Identity, name: str) -> frozenset[str]:
-        """See `Policy.allowed`."""
-        return EVERYTHING if identity.admin else NOTHING
-
-    async def granted(self, identity: Identity, scopes: Sequence[Scope]) -> list[Scope]:
-        """No tokens are given out."""
-        return []
-
-    async def binding(self, name: str) -> Binding:
-        """No tokens are given out."""
-        return Binding(1, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +24,6 @@ class ApiParts:
         database, clock: facts and time.
         mode: "none", "htpasswd", "token" or "local", as in the settings.
         authenticator: says who asks; None where the registry is open.
-        policy: what anybody may do.
         login: checks names and passwords; None where there are no accounts of our own.
         local: settings of these; None likewise.
         passwords: makes and checks hashes; None: made when it is needed.
@@ -56,7 +35,6 @@ class ApiParts:
     clock: Clock
     mode: str = "none"
     authenticator: Authenticator | None = None
-    policy: Policy | None = None
     login: Login | None = None
     local: LocalSettings | None = None
     passwords: Passwords | None = None
@@ -83,8 +61,11 @@ def services(parts: ApiParts) -> dict[type, object]:
     from moorage.accounts.access_tokens import AccessTokens
     from moorage.accounts.audit_log import AuditLog
     from moorage.accounts.audit_readers import AuditReaders
+    from moorage.accounts.grants import Grants
     from moorage.accounts.groups import Groups
     from moorage.accounts.own_groups import OwnGroups
+    from moorage.accounts.policy import DatabasePolicy
+    from moorage.accounts.projects import Projects
     from moorage.accounts.robots import Robots
     from moorage.accounts.sessions import Sessions
     from moorage.accounts.trust_rules import TrustRules
@@ -93,19 +74,27 @@ def services(parts: ApiParts) -> dict[type, object]:
     from moorage.http.api.sessions import SessionDoor
 
     database, clock = parts.database, parts.clock
-    policy = OnlyAdmins() if parts.policy is None else parts.policy
+    policy = DatabasePolicy(database, clock)
     return {
         AccessTokens: AccessTokens(database, clock),
         AuditLog: AuditLog(database),
         AuditReaders: AuditReaders(database, policy),
+        Grants: Grants(database, clock),
         Groups: Groups(database, clock),
         KeyRing: KeyRing(database, clock, parts.local),
         OwnGroups: OwnGroups(database),
+        Projects: Projects(database, clock),
         Robots: Robots(database, clock, policy),
         SessionDoor: SessionDoor(parts.login, Sessions(database, clock)),
-        TrustRules: TrustRules(database, clock, policy),
+        TrustRules: TrustRules(database, clock, policy, _plain_issuers(parts.local)),
         Users: Users(database, clock, _passwords(parts), parts.attempts),
     }
+
+
+def _plain_issuers(local: LocalSettings | None) -> frozenset[str]:
+    """OIDC issuers that the operator wants to reach without TLS."""
+    issuers = local.issuers if local is not None else ()
+    return frozenset(one.issuer for one in issuers if one.issuer.startswith("http://"))
 
 
 def _passwords(parts: ApiParts) -> Passwords:

@@ -15,6 +15,7 @@ METHODS = ("get", "put", "post", "delete", "patch")
 _PROBLEM = {"$ref": "#/components/schemas/Problem"}
 _ANSWER = {"content": {"application/problem+json": {"schema": _PROBLEM}}}
 _ERRORS = {
+    "400": "The request, or a name in it, cannot be understood.",
     "401": "No credentials, or wrong ones.",
     "403": "Known, but not allowed.",
     "422": "The request does not fit this description, or asks for what cannot be.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from moorage.http.api import audit, groups, keys, me, robots, sessions, tokens, trust_rules, users
+from moorage.http.api import audit, grants, groups, keys, me, projects, robots, sessions, tokens, trust_rules, users
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 ROUTERS: tuple[APIRouter, ...] = (
     me.router,
     sessions.router,
+    projects.router,
+    grants.router,
     users.router,
     groups.router,
     robots.router,
