@@ -7,7 +7,7 @@ import pytest
 from moorage.core.errors import UploadUnknown
 from moorage.metadata.database import Database
 from moorage.testing.random_images import RandomImages
-from tests.support.registry import Registry
+from tests.support.registry import ALICE, Registry
 
 TEXTS = ["\0", "a\0b", "\ud800", "v1\ud800", "\x7f", "\U0010ffff", "'", "\\", "%00", "x" * 100_000, "\n"]
 
@@ -22,7 +22,7 @@ async def test_any_text_to_go_on_after(database: Database, name: str, text: str)
     after = text.replace("\ud800", "\ufffd")  # the door refuses what is no UTF-8
     expected = [tag for tag in ("A", "a", "ab", "v1", "v10", "zz") if tag.encode() > after.encode()]
     assert (await registry.listing.tags(name, None, after)).names == expected
-    assert (await registry.listing.repositories(3, after)).names is not None
+    assert (await registry.listing.repositories(3, after, ALICE)).names is not None
 
 
 @pytest.mark.parametrize("text", TEXTS, ids=lambda text: ascii(text[:10]))

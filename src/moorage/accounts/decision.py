@@ -8,13 +8,14 @@ never less than anonymous.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from moorage.core.access import EVERYTHING, NOTHING, OVERWRITE, PULL, PUSH
 from moorage.core.globs import matches
 from moorage.metadata.grants import DENY, EVERYBODY, grants_on, is_admin, project_of_robot
 from moorage.metadata.projects import chain_of, is_within
+from moorage.metadata.users import find_user
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -59,6 +60,7 @@ class Decision:
 
 def decide(connection: Connection, identity: Identity, name: str, now: float) -> Decision:
     """What `identity` may do on the repository or project `name`, whether there is one or not."""
+    identity = owner_of(connection, identity)
     chain = chain_of(connection, name)
     reasons = _given(connection, identity, name, chain, now)
     for_all = _sum(reason for reason in reasons if _is_for_all(reason))
@@ -70,6 +72,14 @@ def decide(connection: Connection, identity: Identity, name: str, now: float) ->
         reasons.append(Reason(kind, lost, gives=False, project=where))
         allowed -= lost
     return Decision(allowed, chain[-1], tuple(reasons))
+
+
+def owner_of(connection: Connection, identity: Identity) -> Identity:
+    """Whom a registry token was given to, whatever it allows: a token does not say who is an admin."""
+    if identity.access is None:
+        return identity
+    user = find_user(connection, identity.id) if identity.kind == "user" and identity.id else None
+    return replace(identity, access=None, admin=user is not None and user.admin)
 
 
 def narrowed(scopes: tuple[Scope, ...], name: str) -> frozenset[str]:

@@ -13,20 +13,19 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from moorage.accounts.decision import decide
+from moorage.accounts.decision import decide, owner_of
 from moorage.core.access import PULL
 from moorage.core.globs import literal_prefix, matches
 from moorage.metadata.grants import DENY, grants_to, project_of_robot
 from moorage.metadata.pages import Page
-from moorage.metadata.projects import chain_of, find_project_by_name, is_within, list_projects, list_public_projects
+from moorage.metadata.projects import find_project_by_name, is_within, list_projects, list_public_projects
 from moorage.metadata.repositories import list_repositories
 from moorage.metadata.tables import repositories
-from moorage.metadata.tables_access import projects
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from sqlalchemy import ColumnElement, Connection
+    from sqlalchemy import Connection
 
     from moorage.core.access import Identity, Scope
     from moorage.metadata.grants import Grant
@@ -48,6 +47,7 @@ class _Stretch:
 
 def visible_repositories(connection: Connection, identity: Identity, after: str, limit: int, now: float) -> list[str]:
     """Up to `limit` names of repositories after `after` that the identity may pull, in byte order."""
+    identity = owner_of(connection, identity)
     if identity.kind == "system" or (identity.admin and identity.scopes is None):
         return list_repositories(connection, after, limit)
     given = [] if identity.admin else grants_to(connection, identity, now)
@@ -160,33 +160,15 @@ def _walk(connection: Connection, stretch: _Stretch, after: str) -> Iterator[str
 
 
 def _public(connection: Connection, after: str) -> Iterator[str]:
-    """Names behind `after` in public projects; from the first one that is not, it jumps to where one may be again."""
+    """Names behind `after` in public projects."""
     name, size = repositories.c.name, _FIRST
-    statement = select(name, projects.c.public, projects.c.name).select_from(
-        repositories.join(projects, projects.c.id == repositories.c.project_id)
-    )
-    low: ColumnElement[bool] | None = name > after
-    while low is not None:
-        rows = connection.execute(statement.where(low).order_by(name).limit(size)).all()
-        low = name > rows[-1][0] if len(rows) == size else None
-        size = _BATCH
-        for found, public, project in rows:
-            if public:
-                yield found
-                continue
-            jump = _next_public(connection, found, project)
-            low = name >= jump if jump else None
-            break
-
-
-def _next_public(connection: Connection, hidden: str, project: str) -> str:
-    """Where behind a hidden name of a private project a public one may come at the earliest; empty: nowhere."""
-    column = projects.c.name
-    later = select(column).where(projects.c.public.is_(True), column > hidden).order_by(column).limit(1)
-    candidates = [str(found) for found in connection.scalars(later)]
-    if any(above.public for above in chain_of(connection, project)[:-1]):
-        candidates.append(f"{project}0" if hidden > f"{project}/" else f"{hidden}!")
-    return min(candidates, default="")
+    while True:
+        statement = select(name).where(repositories.c.public, name > after).order_by(name).limit(size)
+        names = list(connection.scalars(statement))
+        yield from names
+        if len(names) < size:
+            return
+        after, size = names[-1], _BATCH
 
 
 def _once(names: Iterator[str]) -> Iterator[str]:

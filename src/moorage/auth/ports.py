@@ -160,3 +160,19 @@ class Policy(Protocol):
     async def binding(self, name: str) -> Binding:
         """Which project and repository `name` means now."""
         ...
+
+
+class Sight(Protocol):
+    """What an identity gets to see of what there is."""
+
+    async def repositories(self, identity: Identity, after: str, limit: int) -> list[str]:
+        """Up to `limit` names after `after` of repositories that `identity` may pull, in byte order.
+
+        Fewer only where there are no more. What it takes grows with `limit` and with what is granted to the identity,
+        not with what is hidden from it.
+        """
+        ...
+
+    async def source(self, identity: Identity, digest: str) -> str | None:
+        """The name of a repository that has a blob and that `identity` may pull."""
+        ...

@@ -94,6 +94,17 @@ def find_source(connection: Connection, digest: str) -> str | None:
     return name
 
 
+def sources(connection: Connection, digest: str, limit: int) -> list[str]:
+    """Names of up to `limit` repositories that link a blob."""
+    statement = (
+        select(repositories.c.name)
+        .join(blob_links, blob_links.c.repository_id == repositories.c.id)
+        .where(blob_links.c.digest == digest)
+        .limit(limit)
+    )
+    return list(connection.scalars(statement))
+
+
 def linked_digests(connection: Connection, repository_id: int, digests: Iterable[str]) -> set[str]:
     """Those of `digests` that the repository links as blobs."""
     found: set[str] = set()

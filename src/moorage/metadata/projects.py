@@ -152,6 +152,7 @@ def add_project(connection: Connection, new: NewProject, now: float) -> int | No
     made = insert_new(connection, projects, values, projects.c.id)
     if made is not None:
         _hand_over(connection, parent.id, made, new.name)
+        _show(connection, made, public=bool(values["public"]))
         _spread(connection, new.name, public=bool(values["public"]))
     return made
 
@@ -167,6 +168,7 @@ def change_project(connection: Connection, row: int, values: Mapping[str, Any]) 
         chosen = values["visibility"]
         public = (bool(above) and above[-1].public) if chosen == INHERIT else chosen == PUBLIC
         connection.execute(update(projects).where(projects.c.id == row).values(public=public))
+        _show(connection, row, public=public)
         _spread(connection, name, public=public)
 
 
@@ -174,7 +176,8 @@ def remove_project(connection: Connection, project: Project) -> None:
     """Remove a project with its grants and robots; repositories and projects below it become its parent's."""
     hold_projects(connection, alone=True)
     parent = chain_of(connection, project.name)[-2]
-    moved = update(repositories).where(repositories.c.project_id == project.id).values(project_id=parent.id)
+    theirs = repositories.c.project_id == project.id
+    moved = update(repositories).where(theirs).values(project_id=parent.id, public=parent.public)
     connection.execute(moved)
     connection.execute(delete(projects).where(projects.c.id == project.id))
     _spread(connection, project.name, public=parent.public)
@@ -209,6 +212,11 @@ def _hand_over(connection: Connection, parent: int, made: int, name: str) -> Non
     connection.execute(update(repositories).where(*theirs).values(project_id=made))
 
 
+def _show(connection: Connection, row: int, *, public: bool) -> None:
+    """Tell the repositories of a project whether everybody may see them."""
+    connection.execute(update(repositories).where(repositories.c.project_id == row).values(public=public))
+
+
 def _spread(connection: Connection, name: str, *, public: bool) -> None:
     """Work out anew what is public below a project."""
     below = projects.c.name > "" if not name else and_(projects.c.name > f"{name}/", projects.c.name < f"{name}0")
@@ -219,3 +227,4 @@ def _spread(connection: Connection, name: str, *, public: bool) -> None:
         known[child] = above if visibility == INHERIT else visibility == PUBLIC
         if known[child] != before:
             connection.execute(update(projects).where(projects.c.id == row).values(public=known[child]))
+            _show(connection, row, public=known[child])

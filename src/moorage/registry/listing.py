@@ -12,6 +12,7 @@ from moorage.metadata.tags import list_tags
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from moorage.core.access import Caller
     from moorage.registry.parts import Parts
 
 
@@ -28,6 +29,7 @@ class Listing:
 
     def __init__(self, parts: Parts) -> None:
         self._database = parts.database
+        self._sight = parts.sight
         self._tags_page = parts.settings.tags_page
         self._catalog_page = parts.settings.catalog_page
 
@@ -47,13 +49,16 @@ class Listing:
 
         return _page(await self._database.read(query), limit)
 
-    async def repositories(self, wanted: int | None, after: str) -> Page:
-        """Up to `wanted` repository names after `after`."""
+    async def repositories(self, wanted: int | None, after: str, caller: Caller) -> Page:
+        """Up to `wanted` names after `after` of repositories that the caller may pull."""
         limit = _limit(wanted, self._catalog_page)
         if not limit:
             return Page([], more=False)
         start = _storable(after)
-        names = await self._database.read(lambda connection: list_repositories(connection, start, limit + 1))
+        if self._sight is not None:
+            names = await self._sight.repositories(caller.identity, start, limit + 1)
+        else:
+            names = await self._database.read(lambda connection: list_repositories(connection, start, limit + 1))
         return _page(names, limit)
 
 

@@ -26,16 +26,21 @@ class Mount:
         self._database = parts.database
         self._clock = parts.clock
         self._writes = Writes(parts.settings)
+        self._sight = parts.sight
         self._trail = Trail(on=parts.audit)
 
     async def blob(self, name: str, digest: Digest, source: str | None, caller: Caller) -> bool:
-        """Link a blob of `source` (None: of any repository that the asker may pull) in `name`.
+        """Link a blob of `source`, which the caller may pull (None: of any such repository), in `name`.
 
         Returns:
             False where that is not possible for any reason; the client then uploads. The reason is not told: "hidden"
             and "absent" look the same.
         """
         self._writes.check_push(name)
+        if source is None and self._sight is not None:
+            source = await self._sight.source(caller.identity, digest)
+            if source is None:
+                return False
         now = self._clock.now()
         return await self._database.write(
             lambda connection: _mount(connection, name, digest, source, caller, now, self._trail)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from moorage.auth.ports import Sight
     from moorage.blobs.ports import BlobStore, UploadStore
     from moorage.core.clock import Clock, Ids
     from moorage.metadata.database import Database
@@ -14,7 +15,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The ports and settings that the use cases work with; `audit`: whether changes are written to the audit log."""
+    """The ports and settings that the use cases work with.
+
+    audit: whether changes are written to the audit log.
+    sight: what of all that is there each gets to see; None where everybody sees everything.
+    """
 
     database: Database
     blobs: BlobStore
@@ -23,3 +28,4 @@ class Parts:
     clock: Clock
     ids: Ids
     audit: bool = False
+    sight: Sight | None = None

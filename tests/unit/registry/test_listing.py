@@ -16,7 +16,7 @@ from moorage.metadata.repositories import ensure_repository
 from moorage.metadata.tables import repositories, tags
 from moorage.metadata.tags import point_tag
 from moorage.registry.listing import Page
-from tests.support.registry import Registry
+from tests.support.registry import ALICE, Registry
 
 NAME = "library/app"
 SIZES = [1, 2, 3, 4, 5, 6, 7, 1000, None]
@@ -87,7 +87,8 @@ async def test_the_pages_of_tags_are_all_tags(registry: Registry, names: set[str
 async def test_the_pages_of_repositories_are_all_repositories(registry: Registry, names: set[str]) -> None:
     await set_repositories(registry, names)
     for size in SIZES:
-        assert await all_pages(registry.listing.repositories, size) == sorted(names, key=str.encode)
+        found = await all_pages(lambda size, after: registry.listing.repositories(size, after, ALICE), size)
+        assert found == sorted(names, key=str.encode)
 
 
 @given(TAGS, TAGS, st.sampled_from(SIZES[:-1]), st.randoms(use_true_random=False))
@@ -121,7 +122,7 @@ async def test_any_text_to_go_on_after(registry: Registry, names: set[str], afte
 
 
 async def test_none_at_all(registry: Registry) -> None:
-    assert await registry.listing.repositories(None, "") == Page([], more=False)
+    assert await registry.listing.repositories(None, "", ALICE) == Page([], more=False)
     await set_tags(registry, set())
     assert await registry.listing.tags(NAME, None, "") == Page([], more=False)
 
@@ -130,7 +131,7 @@ async def test_no_tags_wanted(registry: Registry) -> None:
     """`n=0` is an empty list without a Link, not an error and not everything."""
     await set_tags(registry, {"a", "b"})
     assert await registry.listing.tags(NAME, 0, "") == Page([], more=False)
-    assert await registry.listing.repositories(0, "") == Page([], more=False)
+    assert await registry.listing.repositories(0, "", ALICE) == Page([], more=False)
 
 
 @pytest.mark.parametrize("wanted", [None, 4, 5, 1000, 10**9, 10**18])
@@ -140,7 +141,7 @@ async def test_a_page_is_never_longer_than_the_operator_allows(registry: Registr
     await set_tags(bounded, set("abcdef"))
     assert await bounded.listing.tags(NAME, wanted, "") == Page(["a", "b", "c", "d"], more=True)
     await set_repositories(bounded, set("abcdef"))
-    assert await bounded.listing.repositories(wanted, "") == Page(["a", "b", "c"], more=True)
+    assert await bounded.listing.repositories(wanted, "", ALICE) == Page(["a", "b", "c"], more=True)
 
 
 async def test_a_page_that_ends_with_the_list_says_so(registry: Registry) -> None:

@@ -50,7 +50,7 @@ class Lists:
     async def catalog(self, request: Request) -> Response:
         """`GET /v2/_catalog`: repositories in byte order."""
         number = wanted(request)
-        page = await self._listing.repositories(number, request.value("last") or "")
+        page = await self._listing.repositories(number, request.value("last") or "", request.caller)
         return _names(request, page, number, {"repositories": page.names})
 
     async def tags(self, request: Request) -> Response:

@@ -14,6 +14,7 @@ from moorage.registry.upload import Chunk
 if TYPE_CHECKING:
     from moorage.http.request import Request
     from moorage.http.response import Header
+    from moorage.http.v2.guard import Guard
     from moorage.registry.mount import Mount
     from moorage.registry.upload import Uploads
 
@@ -21,10 +22,14 @@ _EMPTY: Header = (b"content-length", b"0")
 
 
 class UploadSessions:
-    """Handlers of `/v2/<name>/blobs/uploads/` and of the sessions below it."""
+    """Handlers of `/v2/<name>/blobs/uploads/` and of the sessions below it.
 
-    def __init__(self, uploads: Uploads, mount: Mount) -> None:
+    guard: says what may be mounted; None where the registry is open.
+    """
+
+    def __init__(self, uploads: Uploads, mount: Mount, guard: Guard | None = None) -> None:
         self._uploads = uploads
+        self._guard = guard
         self._mount = mount
 
     async def begin(self, request: Request) -> Response:
@@ -77,6 +82,8 @@ class UploadSessions:
             try:
                 source = parse_name(source)
             except NameInvalid:
+                return False
+            if self._guard is not None and not await self._guard.may_mount(request, name, source):
                 return False
         return await self._mount.blob(name, digest, source or None, request.caller)
 
