@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import ceiling, machine, memory, report, rounds, scale, works
+from bench import bearer, ceiling, machine, memory, report, rounds, scale, works
 from bench.errors import BenchError
 from bench.programs import PROGRAMS, ROOT, Program, Running
 
@@ -54,6 +54,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--memory", action="store_true", help="the memory part alone: workers idle and loaded, time to ready"
     )
+    parser.add_argument("--bearer", action="store_true", help="what a Bearer token costs, alone")
     parser.add_argument("--rounds", type=int, help="rounds instead of the mode's number")
     parser.add_argument("--seconds", type=float, help="seconds a round instead of the mode's")
     parser.add_argument("--program", metavar="NAME=FILE", action="append", default=[], help="run FILE as that program")
@@ -137,10 +138,10 @@ def run(wanted: argparse.Namespace, folder: Path) -> dict[str, Any]:
     names = [name for name in wanted.only.split(",") if name] or list(works.WORKS)
     if unknown := set(names) - set(works.WORKS):
         raise BenchError(f"no such work: {', '.join(sorted(unknown))}")
-    if wanted.memory and wanted.no_moorage:
-        raise BenchError("the memory part is about Moorage's workers")
+    if (wanted.memory or wanted.bearer) and wanted.no_moorage:
+        raise BenchError("these parts are about Moorage alone")
     settings, chosen, running = settings_of(wanted), choose(wanted), list[Running]()
-    parts_alone = wanted.scale or wanted.memory
+    parts_alone = wanted.scale or wanted.memory or wanted.bearer
     results: dict[str, Any] = {
         "made": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         "machine": machine.describe(folder),
@@ -160,6 +161,10 @@ def run(wanted: argparse.Namespace, folder: Path) -> dict[str, Any]:
             one.stop()
     if wanted.memory or not (parts_alone or wanted.no_moorage or wanted.only):
         results["memory"] = memory.measure(chosen[0].program, chosen[0].binary, folder, 20.0 if settings.long else 8.0)
+    if wanted.bearer or not (parts_alone or wanted.no_moorage or wanted.only):
+        results["bearer"] = bearer.measure(
+            chosen[0].program, chosen[0].binary, folder, settings.rounds, settings.seconds
+        )
     if wanted.scale or (settings.long and not parts_alone and not wanted.only):
         results["scale"] = scale.measure(
             [(one.program, one.binary) for one in chosen], folder, scale.FULL if settings.long else scale.QUICK

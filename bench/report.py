@@ -119,7 +119,7 @@ def _cost(samples: list[Json], unit: str) -> str:
 def checks_table(results: Json) -> str:
     """The lines that have a limit: value, limit, and whether it is kept."""
     rows = []
-    for check in [*results.get("scale", {}).get("checks", []), *results.get("memory", {}).get("checks", [])]:
+    for check in (check for part in ("scale", "memory", "bearer") for check in results.get(part, {}).get("checks", [])):
         kept = "kept" if check["value"] <= check["limit"] else "MISSED"
         value, limit = (_plain(check[key], check["unit"]) for key in ("value", "limit"))
         rows.append([check["title"], value, limit, kept])

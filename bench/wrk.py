@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.errors import BenchError
@@ -22,8 +23,8 @@ class Measured:
     p99: float
 
 
-def run(url: str, connections: int, seconds: float) -> Measured:
-    """GET one URL over and over on so many kept-alive connections.
+def run(url: str, connections: int, seconds: float, headers: Sequence[str] = ()) -> Measured:
+    """GET one URL over and over on so many kept-alive connections, with further `headers`.
 
     Raises BenchError for any answer outside 2xx, any socket error, and an output that says nothing.
     """
@@ -38,6 +39,7 @@ def run(url: str, connections: int, seconds: float) -> Measured:
         "--latency",
         "-H",
         ACCEPT,
+        *(part for header in headers for part in ("-H", header)),
         url,
     ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60, check=False)
