@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from tests.support.secrets_used import note
 from tests.support.server import Server
 
 ADMIN = "admin"
@@ -30,6 +31,7 @@ class Api:
     """
 
     def __init__(self, server: Server, user: str = "", password: str = "", **headers: str) -> None:
+        note(password)
         auth = httpx.BasicAuth(user, password) if user else None
         if password and not user:
             headers["authorization"] = f"Bearer {password}"

@@ -25,6 +25,7 @@ from typing import Any
 
 from tests.support.postgres import free_port
 from tests.support.programs import find_program
+from tests.support.secrets_used import leaked, note
 
 HOST = "127.0.0.1"
 READY_SECONDS = 30.0
@@ -192,6 +193,9 @@ class Server:
     def _environment(self) -> dict[str, str]:
         strange = ("REGISTRY_", "MOORAGE_", "PROMETHEUS_", "GRANIAN_")
         clean = {name: value for name, value in os.environ.items() if not name.startswith(strange)}
+        for name, value in self.environment.items():
+            if "PASSWORD" in name:
+                note(value)
         return {**clean, **self.environment}
 
     def _is_ready(self) -> bool:
@@ -218,7 +222,8 @@ def serving(folder: Path, *, clean: bool = True, **how: Any) -> Iterator[Server]
 
     Args:
         folder: for the server alone.
-        clean: at the end it must still run, end with 0, and must have logged no traceback.
+        clean: at the end it must still run, end with 0, and must have logged no traceback. That it must have logged no
+            secret is true for all.
 
     Raises:
         ServerError: one of these does not hold.
@@ -232,6 +237,8 @@ def serving(folder: Path, *, clean: bool = True, **how: Any) -> Iterator[Server]
             server.kill()
         raise
     status = server.stop()
+    if found := leaked(server.log()):
+        raise ServerError(f"secrets in the log: {', '.join(found)}")
     if clean and status != 0:
         raise ServerError(f"ended with {status}:\n{server.log()[-4000:]}")
     if clean and TRACEBACK in server.log():

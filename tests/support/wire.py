@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tests.conformance.client import Answer
+from tests.support.secrets_used import note_header
 from tests.support.server import Server
 
 Headers = Sequence[tuple[str, str]]
@@ -163,6 +164,9 @@ def request(
     method: str, target: str, headers: Headers = (), body: bytes | None = None, *, chunked: bool = False
 ) -> bytes:
     """One request as bytes; a body is announced by its length, or sent in chunks of different sizes."""
+    for name, value in headers:
+        if name.lower() == "authorization":
+            note_header(value)
     lines = [f"{method} {target} HTTP/1.1", "Host: registry.test", *(f"{name}: {value}" for name, value in headers)]
     if chunked:
         lines.append("Transfer-Encoding: chunked")

@@ -106,7 +106,7 @@ LIMITS = (
         source=Source.OWN,
         choices=("database", "memory"),
     ),
-    _own("limits.logins", Kind.SECTION, "Failed logins; too many make further ones wait (429)."),
+    _own("limits.logins", Kind.SECTION, "Failed logins with `auth.local`; too many make further ones wait (429)."),
     _own("limits.logins.enabled", Kind.FLAG, "Whether they are counted.", example="false", default="true"),
     _own(
         "limits.logins.pair",
