@@ -61,6 +61,7 @@ def services(parts: ApiParts) -> dict[type, object]:
     from moorage.accounts.access_tokens import AccessTokens
     from moorage.accounts.audit_log import AuditLog
     from moorage.accounts.audit_readers import AuditReaders
+    from moorage.accounts.explain import Explain
     from moorage.accounts.grants import Grants
     from moorage.accounts.groups import Groups
     from moorage.accounts.own_groups import OwnGroups
@@ -79,6 +80,7 @@ def services(parts: ApiParts) -> dict[type, object]:
         AccessTokens: AccessTokens(database, clock),
         AuditLog: AuditLog(database),
         AuditReaders: AuditReaders(database, policy),
+        Explain: Explain(database, clock),
         Grants: Grants(database, clock),
         Groups: Groups(database, clock),
         KeyRing: KeyRing(database, clock, parts.local),

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from moorage import __version__
-from moorage.cli import audit, config, group, k8s, robot, serve, token, trust, user
+from moorage.cli import access, audit, config, grant, group, k8s, project, robot, serve, token, trust, user
 
 app = typer.Typer(name="moorage", help="A container image registry.", no_args_is_help=True, add_completion=True)
 app.command("serve")(serve.serve)
@@ -18,6 +18,9 @@ app.add_typer(robot.app, name="robot")
 app.add_typer(token.app, name="token")
 app.add_typer(trust.app, name="trust")
 app.add_typer(k8s.app, name="k8s")
+app.add_typer(project.app, name="project")
+app.add_typer(grant.app, name="grant")
+app.add_typer(access.app, name="access")
 app.add_typer(audit.app, name="audit")
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from moorage.cli.client import Client, command, fail
+from moorage.cli.client import Client, command, moment
 
 app = typer.Typer(help="Read the audit log, export it, and check that it was not changed.", no_args_is_help=True)
 
@@ -121,20 +121,7 @@ def _query(client: Client, *given: str | None) -> dict[str, Any]:
         "outcome": outcome,
         "target_kind": kind,
         "target": target,
-        "since": _moment(since),
-        "until": _moment(until),
+        "since": moment(since),
+        "until": moment(until),
         "project": client.find("/projects", project, "project")["id"] if project is not None else None,
     }
-
-
-def _moment(text: str | None) -> str | None:
-    """A time as people write it, as the API takes it."""
-    from datetime import UTC, datetime
-
-    if text is None:
-        return None
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        fail(f"{text!r} is no time; write 2026-01-31 or 2026-01-31T12:00:00.", 2)
-    return (found if found.tzinfo else found.replace(tzinfo=UTC)).isoformat()

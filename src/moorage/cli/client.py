@@ -210,6 +210,19 @@ def written(name: str, value: Any) -> str:
     return str(value)
 
 
+def moment(text: str | None) -> str | None:
+    """A time as people write it, as the API takes it."""
+    from datetime import UTC, datetime
+
+    if text is None:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        fail(f"{text!r} is no time; write 2026-01-31 or 2026-01-31T12:00:00.", 2)
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).isoformat()
+
+
 def command(app: typer.Typer, name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Make a function a command of the API: it gets a `Client` first, and the command the options that say of what.
 

@@ -10,6 +10,7 @@ import pytest
 import moorage.telemetry
 from moorage.cli.document import main, page
 from moorage.config.table import TABLE
+from moorage.http.api import openapi
 from moorage.http.v2.routes import match
 from moorage.metadata import tables_access  # noqa: F401 - its tables belong to the same schema
 from moorage.metadata.migrate import HEAD
@@ -37,6 +38,15 @@ def registered(folder: Path) -> dict[str, str]:
 
 def test_the_command_line_is_current() -> None:
     assert text_of("cli.md") == page(), "run python -m moorage.cli.document docs/reference/cli.md"
+
+
+def test_the_description_of_the_management_api_is_current(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert text_of("openapi.json") == openapi.page(), (
+        "run python -m moorage.http.api.openapi docs/reference/openapi.json"
+    )
+    openapi.main([str(tmp_path / "openapi.json")])
+    openapi.main([])
+    assert (tmp_path / "openapi.json").read_text(encoding="utf-8") == openapi.page() == capsys.readouterr().out
 
 
 def test_the_command_line_is_written_and_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from moorage.http.api import audit, grants, groups, keys, me, projects, robots, sessions, tokens, trust_rules, users
+from moorage.http.api import (
+    access,
+    audit,
+    grants,
+    groups,
+    keys,
+    me,
+    projects,
+    robots,
+    sessions,
+    tokens,
+    trust_rules,
+    users,
+)
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
@@ -14,6 +27,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     sessions.router,
     projects.router,
     grants.router,
+    access.router,
     users.router,
     groups.router,
     robots.router,

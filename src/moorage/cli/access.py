@@ -1,0 +1,42 @@
+"""`moorage access`: who may do what, and why."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from moorage.cli.client import Client, command
+
+app = typer.Typer(help="Ask why somebody may do something, or may not.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    """Ask why somebody may do something, or may not."""
+
+
+@command(app, "explain")
+def explain_access(
+    client: Client,
+    whom: Annotated[str, typer.Argument(help="A user, a robot (PROJECT+NAME), or anonymous.", show_default=False)],
+    repository: Annotated[str, typer.Argument(help="Its name, whether it exists or not.", show_default=False)],
+    action: Annotated[str, typer.Argument(help="pull, push, overwrite, delete or admin.", show_default=False)],
+) -> None:
+    """Say which rule decides; ends with status 1 where it is not allowed."""
+    kind = "anonymous" if whom == "anonymous" else "robot" if "+" in whom else "user"
+    query = {
+        "kind": kind,
+        "principal": "" if kind == "anonymous" else whom,
+        "repository": repository,
+        "action": action,
+    }
+    found = client.call("GET", "/access/explain", query=query)
+    if client.as_json:
+        client.show(found)
+    else:
+        typer.echo(f"{'yes' if found['allowed'] else 'no'}: {found['reason']}")
+        for rule in found["rules"]:
+            typer.echo(f"  {'allows' if rule['gives'] else 'forbids'}: {rule['sentence']}")
+    if not found["allowed"]:
+        raise typer.Exit(1)
