@@ -34,14 +34,14 @@ class Rule:
         kind: `admin`, `grant`, `public`, `robot`, `scopes`, `system` or `disabled`.
         gives: whether it allows; else it denies.
         sentence: the same for people.
-        grant_id: which grant, for kind `grant`.
+        grant: the id of which one, for kind `grant`.
         project: where, empty for the root and for what has no place.
     """
 
     kind: str
     gives: bool
     sentence: str
-    grant_id: int | None = None
+    grant: int | None = None
     project: str = ""
 
 
@@ -55,7 +55,7 @@ class Explanation:
         project: the name of the project that the repository belongs to.
         decisive: the rule that decided; None where no rule allows it.
         rules: all that had a say about this action, in the order in which they were asked.
-        sentence: the outcome for people.
+        reason: the outcome for people, with the rule that decided.
     """
 
     allowed: bool
@@ -63,7 +63,7 @@ class Explanation:
     project: str
     decisive: Rule | None
     rules: tuple[Rule, ...]
-    sentence: str
+    reason: str
 
 
 class Explain:

@@ -33,6 +33,8 @@ from moorage.metadata.grants import (
 from moorage.metadata.projects import find_project, is_within
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy import Connection
 
     from moorage.core.access import Caller
@@ -108,32 +110,33 @@ class Grants:
             Denied: the caller is no admin of it.
             Invalid: a value that cannot be, or a principal that there is not.
         """
-        check_unlimited(caller)
-        actions = checked_actions(wanted.role, wanted.actions)
-        expires_at = checked_expiry(wanted.expires_at, self._clock.now())
-        if wanted.effect not in (ALLOW, DENY):
-            raise Invalid("The effect is allow or deny.")
+        return (await self.replace(caller, project_id, (), (wanted,)))[0]
 
-        def change(connection: Connection) -> ShownGrant:
-            now = self._clock.now()
+    async def replace(
+        self, caller: Caller, project_id: int, old: Sequence[int], wanted: Sequence[WantedGrant]
+    ) -> list[ShownGrant]:
+        """Remove some grants of a project and make others, all or none; those made, in the order given.
+
+        Args:
+            caller: an admin of the project.
+            project_id: where.
+            old: ids of what is to go; what is gone already does no harm.
+            wanted: what is to come.
+
+        Raises:
+            ObjectUnknown, Denied, Invalid: as for `create`.
+        """
+        check_unlimited(caller)
+
+        def change(connection: Connection) -> list[ShownGrant]:
             project = self._managed(connection, caller, project_id)
-            check_pattern(wanted.pattern, project.name)
-            principal = _principal(connection, wanted, project.name)
-            new = NewGrant(
-                project_id,
-                wanted.pattern,
-                wanted.kind,
-                principal,
-                wanted.effect,
-                wanted.role,
-                actions,
-                checked_description(wanted.note),
-                caller.name,
-                expires_at,
-            )
-            made = _shown(connection, add_grant(connection, new, now))
-            record(connection, _entry("grant.create", caller, made), now)
-            return made
+            for row in old:
+                grant = find_grant(connection, row)
+                if grant is not None and grant.project_id == project_id:
+                    shown = _named(connection, [grant])[0]
+                    remove_grant(connection, row)
+                    record(connection, _entry("grant.delete", caller, shown), self._clock.now())
+            return [self._made(connection, caller, project, each) for each in wanted]
 
         return await self._database.write(change)
 
@@ -231,6 +234,27 @@ class Grants:
             record(connection, _entry("grant.delete", caller, found), self._clock.now())
 
         await self._database.write(change)
+
+    def _made(self, connection: Connection, caller: Caller, project: Project, wanted: WantedGrant) -> ShownGrant:
+        now = self._clock.now()
+        if wanted.effect not in (ALLOW, DENY):
+            raise Invalid("The effect is allow or deny.")
+        check_pattern(wanted.pattern, project.name)
+        new = NewGrant(
+            project.id,
+            wanted.pattern,
+            wanted.kind,
+            _principal(connection, wanted, project.name),
+            wanted.effect,
+            wanted.role,
+            checked_actions(wanted.role, wanted.actions),
+            checked_description(wanted.note),
+            caller.name,
+            checked_expiry(wanted.expires_at, now),
+        )
+        made = _shown(connection, add_grant(connection, new, now))
+        record(connection, _entry("grant.create", caller, made), now)
+        return made
 
     def _managed(self, connection: Connection, caller: Caller, project_id: int) -> Project:
         project = find_project(connection, project_id)
