@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import urljoin
+from urllib.parse import quote, urljoin
 
 import bcrypt
 import httpx
@@ -82,8 +82,9 @@ class Dex:
     def job_token(self, user: str = "ann", client: tuple[str, str] = (JOBS, JOBS_SECRET)) -> str:
         """An ID token for a program, as a CI system would give one to a job."""
         form = {"grant_type": "password", "scope": "openid profile email", "username": f"{user}@example.com"}
+        encoded = quote(client[0], safe=""), quote(client[1], safe="")  # RFC 6749 section 2.3.1
         answer = httpx.post(
-            f"{self.issuer}/token", data={**form, "password": PASSWORD}, auth=client, trust_env=False, timeout=20
+            f"{self.issuer}/token", data={**form, "password": PASSWORD}, auth=encoded, trust_env=False, timeout=20
         )
         assert answer.status_code == 200, answer.text
         return str(answer.json()["id_token"])
