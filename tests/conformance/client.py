@@ -8,9 +8,11 @@ Every exchange is kept as text, so that a failed test can show what was asked an
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import http.client
 import json
+import re
 import select
 import socket
 import ssl
@@ -111,9 +113,12 @@ def in_pieces(body: bytes) -> Iterator[bytes]:
 
 
 class Registry:
-    """One registry at a base URL, reached over one connection that is kept as long as the server likes."""
+    """One registry at a base URL, reached over one connection that is kept as long as the server likes.
 
-    def __init__(self, base_url: str, ca: Path | None = None) -> None:
+    login: `user:password`, shown when the registry asks for it: as it stands, or for a token.
+    """
+
+    def __init__(self, base_url: str, ca: Path | None = None, login: str | None = None) -> None:
         parts = urlsplit(base_url)
         assert parts.scheme in {"http", "https"}, base_url
         assert parts.hostname, base_url
@@ -122,6 +127,8 @@ class Registry:
         self._port = parts.port or (443 if parts.scheme == "https" else 80)
         self._tls = ssl.create_default_context(cafile=ca) if parts.scheme == "https" else None
         self._open: http.client.HTTPConnection | None = None
+        self._basic = f"Basic {base64.b64encode(login.encode()).decode()}" if login else ""
+        self._authorization = ""
         self.exchanges: deque[str] = deque(maxlen=12)
 
     def send(
@@ -161,8 +168,7 @@ class Registry:
             lines.append(("Content-Length", str(len(body or b""))))
         parts = urlsplit(url)
         path = urlunsplit(("", "", parts.path, parts.query, ""))
-        self.exchanges.append(shown_request(method, path, lines, body))
-        answer = self._exchange(method, path, lines, body or b"", chunked=chunked)
+        answer = self._admitted(method, path, lines, body, chunked=chunked)
         self.exchanges.append(shown_answer(answer))
         if answer.status >= 400 and len(body or b"") > LARGE and not keep:
             self.close()
@@ -181,7 +187,13 @@ class Registry:
         return self.send("DELETE", target)
 
     def raw(self, request: bytes) -> bytes:
-        """Send these bytes on a connection of their own and return all that comes until it is closed."""
+        """Send these bytes on a connection of their own and return all that comes until it is closed.
+
+        Credentials are put behind the first line where there are any.
+        """
+        if self._basic:
+            first, end, rest = request.partition(b"\r\n")
+            request = first + end + f"Authorization: {self._basic}\r\n".encode() + rest
         self.exchanges.append("> " + request.decode("latin-1"))
         with socket.create_connection((self._host, self._port), timeout=TIMEOUT) as plain:
             link = self._tls.wrap_socket(plain, server_hostname=self._host) if self._tls else plain
@@ -198,6 +210,33 @@ class Registry:
         if self._open is not None:
             self._open.close()
             self._open = None
+
+    def _admitted(
+        self, method: str, path: str, lines: list[tuple[str, str]], body: bytes | None, *, chunked: bool
+    ) -> Answer:
+        """The answer; where the registry asks who that is, the one to the same request with credentials."""
+        # Twice, because the challenge of a mount names the source only to whoever has a token for the target.
+        for last in (False, False, True):
+            sent = [*lines, ("Authorization", self._authorization)] if self._authorization else lines
+            self.exchanges.append(shown_request(method, path, lines, body))
+            answer = self._exchange(method, path, sent, body or b"", chunked=chunked)
+            if last or not self._basic or answer.status != 401:
+                break
+            if len(body or b"") > LARGE:
+                self.close()
+            self._authorization = self._credentials(answer.need("WWW-Authenticate"))
+        return answer
+
+    def _credentials(self, challenge: str) -> str:
+        """What an `Authorization` header must hold to meet a challenge."""
+        scheme, _, rest = challenge.partition(" ")
+        if scheme == "Basic":
+            return self._basic
+        found = dict(re.findall(r'(\w+)="([^"]*)"', rest))
+        asked = [("service", found["service"]), *(("scope", each) for each in found.get("scope", "").split())]
+        path = f"{urlsplit(found['realm']).path}?{urlencode(asked)}"
+        answer = self._exchange("GET", path, [("Authorization", self._basic)], b"", chunked=False).expect(200)
+        return f"Bearer {answer.json()['token']}"
 
     def _exchange(self, method: str, path: str, lines: list[tuple[str, str]], body: bytes, *, chunked: bool) -> Answer:
         connection = self._connection()

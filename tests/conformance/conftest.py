@@ -20,6 +20,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("conformance")
     group.addoption("--registry-url", help="base URL of the registry, for example http://127.0.0.1:5000")
     group.addoption("--tls-ca", type=Path, help="certificate of the authority that an https registry is checked with")
+    group.addoption("--login", help="user:password, where the registry asks for it")
     group.addoption("--spec", choices=["1.1", "dev"], default="dev", help="version of the specification")
     group.addoption("--sparse", action="store_true", help="the registry accepts manifests with absent content")
 
@@ -32,7 +33,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def place(request: pytest.FixtureRequest) -> Iterator[Place]:
     """The registry, with two repositories that nobody used before."""
     option = request.config.getoption
-    registry = Registry(option("--registry-url"), option("--tls-ca"))
+    registry = Registry(option("--registry-url"), option("--tls-ca"), option("--login"))
     space = "conformance-" + secrets.token_hex(4)
     yield Place(registry, f"{space}/repo1", f"{space}/repo2", option("--spec") == "dev", option("--sparse"))
     registry.close()

@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 from tests.conformance.client import Registry
 from tests.conformance.content import Blob, DataSet
 from tests.conformance.counts import Counts, NoReport, Run, read
+from tests.conformance.server import Server
 from tests.conformance.steps import Place
 
 PRESENT = "oci-conformance"
@@ -68,24 +69,33 @@ def find(tools: Path) -> Suite | None:
     return None
 
 
-def run(suite: Suite, url: str, ca: Path | None, folder: Path, server: str, *, sparse: bool) -> Iterator[Run]:
+def run(suite: Suite, server: Server, folder: Path) -> Iterator[Run]:
     """Run the official suite against a registry: once for each version of the specification that it knows."""
     if suite.legacy:
-        yield _legacy(suite, url, ca, folder / "official", server)
+        yield _legacy(suite, server, folder / "official")
         return
     for spec in ("1.1", "dev"):
         environment = {
-            "OCI_REGISTRY": urlsplit(url).netloc,
-            "OCI_TLS": "enabled" if ca else "disabled",
+            "OCI_REGISTRY": urlsplit(server.url).netloc,
+            "OCI_TLS": "enabled" if server.ca else "disabled",
             "OCI_VERSION": spec,
             "OCI_REPO1": f"official-{secrets.token_hex(4)}/repo1",
             "OCI_REPO2": f"official-{secrets.token_hex(4)}/repo2",
-            "OCI_DATA_SPARSE": "true" if sparse else "false",
+            "OCI_DATA_SPARSE": "true" if server.sparse else "false",
             "OCI_RESULTS_DIR": str(folder / f"official-{spec}"),
-            **({"SSL_CERT_FILE": str(ca)} if ca else {}),
+            **({"SSL_CERT_FILE": str(server.ca)} if server.ca else {}),
+            **_login(server),
         }
         problem = _execute(suite, folder / f"official-{spec}", environment)
-        yield _report("official", server, spec, folder / f"official-{spec}" / "junit.xml", problem)
+        yield _report("official", server.name, spec, folder / f"official-{spec}" / "junit.xml", problem)
+
+
+def _login(server: Server) -> dict[str, str]:
+    """The environment that tells either suite who it is."""
+    if not server.login:
+        return {}
+    user, _, password = server.login.partition(":")
+    return {"OCI_USERNAME": user, "OCI_PASSWORD": password}
 
 
 def _report(name: str, server: str, spec: str, report: Path, problem: str | None) -> Run:
@@ -112,10 +122,11 @@ def _execute(suite: Suite, folder: Path, environment: dict[str, str]) -> str | N
     return None if done.returncode == 0 else f"ended with status {done.returncode}, see {folder}/output.txt"
 
 
-def _legacy(suite: Suite, url: str, ca: Path | None, folder: Path, server: str) -> Run:
+def _legacy(suite: Suite, server: Server, folder: Path) -> Run:
     space = f"official-{secrets.token_hex(4)}"
     common = {
-        "OCI_ROOT_URL": url,
+        "OCI_ROOT_URL": server.url,
+        **_login(server),
         "OCI_NAMESPACE": f"{space}/one",
         "OCI_CROSSMOUNT_NAMESPACE": f"{space}/two",
         "OCI_TEST_PULL": "1",
@@ -131,9 +142,9 @@ def _legacy(suite: Suite, url: str, ca: Path | None, folder: Path, server: str) 
         "OCI_AUTOMATIC_CROSSMOUNT": "1",
     }
     try:
-        there = _content(url, ca, f"{space}/there")
+        there = _content(server, f"{space}/there")
     except (AssertionError, OSError, HTTPException) as error:
-        return Run("official-2023", server, "-", None, f"its content could not be pushed: {error}")
+        return Run("official-2023", server.name, "-", None, f"its content could not be pushed: {error}")
     finds = {**common, "OCI_NAMESPACE": f"{space}/there", **there}
     problems = [
         _execute(suite, folder / name, environment) for name, environment in (("fills", fills), ("finds", finds))
@@ -142,13 +153,13 @@ def _legacy(suite: Suite, url: str, ca: Path | None, folder: Path, server: str) 
     try:
         counts = merged([folder / name / "junit.xml" for name in ("fills", "finds")])
     except NoReport as error:
-        return Run("official-2023", server, "-", None, problem or str(error))
-    return Run("official-2023", server, "-", counts, problem)
+        return Run("official-2023", server.name, "-", None, problem or str(error))
+    return Run("official-2023", server.name, "-", counts, problem)
 
 
-def _content(url: str, ca: Path | None, repo: str) -> dict[str, str]:
+def _content(server: Server, repo: str) -> dict[str, str]:
     """Push an image with tags and return the settings by which the suite of 2023 finds it."""
-    registry = Registry(url, ca)
+    registry = Registry(server.url, server.ca, server.login)
     place = Place(registry, repo, repo, dev=False, sparse=False)
     data = DataSet("official")
     manifest = data.image()

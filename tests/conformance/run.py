@@ -1,8 +1,9 @@
 """All conformance runs in one go: `python -m tests.conformance.run` (what scripts/conformance.sh calls).
 
-Moorage is started over http and over https, with default settings and with sparse manifests on. Against
-each of the four the official suite runs as it is found on this machine, and this folder's own suite for
-both versions of the specification. Everything has to pass; a skipped test is a failure.
+Moorage is started over http and over https, with default settings and with sparse manifests on, and twice more so that
+it asks for a login: for a token, and for a password. Against each of the six the official suite runs as it is found on
+this machine, and this folder's own suite for both versions of the specification. Everything has to pass; a skipped test
+is a failure.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ def own(server: Server, folder: Path, spec: str, *, chosen: str | None) -> Run:
     ]
     command += ["--tls-ca", str(server.ca)] if server.ca else []
     command += ["--sparse"] if server.sparse else []
+    command += ["--login", server.login] if server.login else []
     command += ["-k", chosen] if chosen else []
     with (folder / f"own-{spec}.txt").open("wb") as output:
         done = subprocess.run(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, timeout=SECONDS, check=False)
@@ -63,7 +65,7 @@ def against(server: Server, folder: Path, suite: official.Suite | None, options:
     folder.mkdir(parents=True)
     try:
         if suite and not options.only_own:
-            yield from official.run(suite, server.url, server.ca, folder, server.name, sparse=server.sparse)
+            yield from official.run(suite, server, folder)
         if not options.only_official:
             for spec in ("1.1", "dev"):
                 yield own(server, folder, spec, chosen=options.keyword)
@@ -86,6 +88,9 @@ def servers(options: argparse.Namespace) -> Iterator[Server]:
                 continue
             with running(tls=tls, sparse=sparse, database=options.database) as server:
                 yield server
+    for login in ("token", "basic"):
+        with running(tls=False, sparse=False, database=options.database, login=login) as server:
+            yield server
 
 
 def arguments() -> argparse.Namespace:

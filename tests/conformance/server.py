@@ -19,6 +19,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import bcrypt
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -27,6 +28,7 @@ from cryptography.x509.oid import NameOID
 READY_SECONDS = 30.0
 STOP_SECONDS = 30.0
 WORKERS = 2
+PASSWORD = "conform to it"
 
 
 class NotReady(Exception):
@@ -35,13 +37,17 @@ class NotReady(Exception):
 
 @dataclass(frozen=True)
 class Server:
-    """A running registry. `ca` is the authority of its certificate, None where it speaks http."""
+    """A running registry. `ca` is the authority of its certificate, None where it speaks http.
+
+    login: `user:password`, "" where everybody may do everything.
+    """
 
     name: str
     url: str
     ca: Path | None
     sparse: bool
     log: Path | None = None
+    login: str = ""
 
 
 @dataclass(frozen=True)
@@ -123,8 +129,10 @@ def _usage(*, signs: bool) -> x509.KeyUsage:
 
 
 @contextmanager
-def running(*, tls: bool, sparse: bool, database: str) -> Iterator[Server]:
+def running(*, tls: bool, sparse: bool, database: str, login: str = "") -> Iterator[Server]:
     """Start Moorage and end it; `database` is "sqlite" or "postgresql" (a cluster of its own is started).
+
+    login: "token" for accounts of its own and tokens, "basic" for an htpasswd file, "" for an open registry.
 
     Raises:
         NotReady: it did not start.
@@ -141,18 +149,32 @@ def running(*, tls: bool, sparse: bool, database: str) -> Iterator[Server]:
         if certificates:
             environment["REGISTRY_HTTP_TLS_CERTIFICATE"] = str(certificates.certificate)
             environment["REGISTRY_HTTP_TLS_KEY"] = str(certificates.key)
+        environment |= _asking(folder, login)
         port = free_port()
+        words = ("https" if tls else "http", database, "sparse" if sparse else "", login)
         server = Server(
-            f"{'https' if tls else 'http'} {database}{' sparse' if sparse else ''}",
+            " ".join(word for word in words if word),
             f"{'https' if tls else 'http'}://127.0.0.1:{port}",
             certificates.ca if certificates else None,
             sparse,
             folder / "log",
+            f"admin:{PASSWORD}" if login else "",
         )
         process = _start(folder, port, environment)
         stack.callback(_stop, process)
         _wait(process, server)
         yield server
+
+
+def _asking(folder: Path, login: str) -> dict[str, str]:
+    """The environment of a server that wants a login."""
+    if login == "token":
+        return {"REGISTRY_AUTH": "local", "MOORAGE_ADMIN_PASSWORD": PASSWORD}
+    if login == "basic":
+        hashed = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(5)).decode()
+        (folder / "htpasswd").write_text(f"admin:{hashed}\n")
+        return {"REGISTRY_AUTH_HTPASSWD_REALM": "conformance", "REGISTRY_AUTH_HTPASSWD_PATH": f"{folder}/htpasswd"}
+    return {}
 
 
 def _start(folder: Path, port: int, environment: dict[str, str]) -> subprocess.Popen[bytes]:
