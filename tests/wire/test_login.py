@@ -71,6 +71,13 @@ def test_the_challenge_has_the_scope_that_would_do(client: Client) -> None:
         assert "error=" not in challenge
 
 
+def test_the_challenge_of_a_mount_has_both_scopes(client: Client) -> None:
+    begin = f"/v2/a/b/blobs/uploads/?mount=sha256:{'0' * 64}"
+    for source, scopes in (("c/d", "repository:a/b:pull,push repository:c/d:pull"), ("C", "repository:a/b:pull,push")):
+        challenge = client.ask("POST", f"{begin}&from={source}").expect(401).need("WWW-Authenticate")
+        assert f'scope="{scopes}"' in challenge
+
+
 @pytest.mark.parametrize("who", [None, basic("", "")])
 def test_an_anonymous_token_opens_the_base_only(client: Client, who: tuple[str, str] | None) -> None:
     given = ask_token(client, who, "repository:a/b:pull,push", "registry:catalog:*")

@@ -11,10 +11,11 @@ gets the same answer whether it exists or not.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from moorage.core.access import ANONYMOUS, EVERYTHING, NOTHING, OVERWRITE, PULL, PUSH, Caller
-from moorage.core.errors import Denied, InsufficientScope, RegistryError, Unauthorized
+from moorage.core.errors import Denied, InsufficientScope, NameInvalid, RegistryError, Unauthorized
 from moorage.core.names import parse_name
 from moorage.http.v2.routes import CATALOG, Table, endpoint, match
 
@@ -100,7 +101,8 @@ class Guard:
     async def _check_repository(self, request: Request, identity: Identity, needed: str) -> None:
         rights = await self._rights(identity, request.name)
         if needed not in rights:
-            raise _refusal(identity, f"repository:{request.name}:{'pull,push' if needed == PUSH else needed}")
+            scope = f"repository:{request.name}:{'pull,push' if needed == PUSH else needed}"
+            raise _refusal(identity, scope + _source_of(request))
         request.caller = Caller(identity, rights, request.caller.address, request.id)
 
     async def _rights(self, identity: Identity, name: str) -> frozenset[str]:
@@ -116,6 +118,16 @@ class Guard:
         if now.project != allowed.binding.project or allowed.binding.repository not in (0, now.repository):
             return NOTHING  # the name means something else than when the token was given
         return allowed.actions
+
+
+def _source_of(request: Request) -> str:
+    """The scope for the source of a mount, after that for its target: a client asks for a token once."""
+    source = request.value("from") if request.route == "uploads" and request.values("mount") else None
+    if source is None:
+        return ""
+    with suppress(NameInvalid):
+        return f" repository:{parse_name(source)}:pull"
+    return ""
 
 
 def _sees_catalog(identity: Identity) -> bool:
