@@ -157,7 +157,8 @@ def test_the_description(nobody: Api) -> None:
     assert len({each["operationId"] for each in operations}) == len(operations)
     for each in operations:
         assert each["tags"], each["operationId"]
-        assert set(each["responses"]["401"]["content"]) == {"application/problem+json"}
+        assert each["responses"]["401"] == {"$ref": "#/components/responses/401"}
+    assert set(found["components"]["responses"]["401"]["content"]) == {"application/problem+json"}
 
 
 def log_in(server: Server, **headers: str) -> httpx.Response:

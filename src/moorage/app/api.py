@@ -66,6 +66,7 @@ def services(parts: ApiParts) -> dict[type, object]:
     from moorage.accounts.groups import Groups
     from moorage.accounts.own_groups import OwnGroups
     from moorage.accounts.policy import DatabasePolicy
+    from moorage.accounts.policy_document import PolicyDocuments
     from moorage.accounts.projects import Projects
     from moorage.accounts.robots import Robots
     from moorage.accounts.sessions import Sessions
@@ -85,6 +86,7 @@ def services(parts: ApiParts) -> dict[type, object]:
         Groups: Groups(database, clock),
         KeyRing: KeyRing(database, clock, parts.local),
         OwnGroups: OwnGroups(database),
+        PolicyDocuments: PolicyDocuments(Grants(database, clock)),
         Projects: Projects(database, clock),
         Robots: Robots(database, clock, policy),
         SessionDoor: SessionDoor(parts.login, Sessions(database, clock)),

@@ -104,31 +104,53 @@ def delete_project(
     client.done(f"removed the project {name}")
 
 
-@command(app, "policy")
-def show_policy(client: Client, name: Name) -> None:
-    """Print the grants of a project as a repository policy document of ECR."""
-    import json
-
-    typer.echo(json.dumps(client.call("GET", f"/projects/{find(client, name)['id']}/policy"), indent=2))
-
-
-@command(app, "set-policy")
-def set_policy(
+@command(app, "import-policy")
+def import_policy(
     client: Client,
     name: Name,
-    file: Annotated[Path, typer.Argument(help="The JSON document; - for standard input.", allow_dash=True)],
+    file: Annotated[str, typer.Argument(help="The JSON document; - for standard input.", show_default=False)],
+    *,
+    repository: Annotated[
+        str | None, typer.Option(help="Only for repositories of this full name or pattern.", show_default=False)
+    ] = None,
+    principal: Annotated[
+        list[str] | None,
+        typer.Option(help="Who somebody in it is here: ARN=user:NAME. Several are fine.", show_default=False),
+    ] = None,
+    partial: Annotated[bool, typer.Option(help="Import what can be, instead of nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option(help="Say what would be done, and do nothing.")] = False,
 ) -> None:
-    """Replace the grants that an earlier policy document made by those of this one."""
+    """Make grants of a repository policy document of ECR; those of an earlier import of it are replaced."""
+    given = [each.rpartition("=") for each in principal or []]
+    if not all(foreign and ours for foreign, _, ours in given):
+        fail("--principal is written ARN=user:NAME.", 2)
+    body = {
+        "document": _document(file),
+        "principals": {foreign: ours for foreign, _, ours in given},
+        "partial": partial,
+        "dry_run": dry_run,
+        **_given(repository=repository),
+    }
+    found = client.call("PUT", f"/projects/{find(client, name)['id']}/policy", body=body)
+    if client.as_json:
+        client.show(found)
+        return
+    for each in found["problems"]:
+        typer.echo(f"{each['statement'] or 'document'}: {each['message']}", err=True)
+    made, kept, removed = (len(found[each]) for each in ("made", "kept", "removed"))
+    typer.echo(f"grants: {made} made, {kept} kept, {removed} removed")
+    if found["problems"] and not (partial or dry_run):
+        raise typer.Exit(1)
+
+
+def _document(file: str) -> Any:
     import json
     import sys
 
     try:
-        text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
-        document = json.loads(text)
+        return json.loads(sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         fail(f"{file} cannot be read as JSON: {error}")
-    answer = client.call("PUT", f"/projects/{find(client, name)['id']}/policy", body=document)
-    client.show(answer) if client.as_json else client.done(f"set the policy of {name}")
 
 
 def _given(**members: Any) -> dict[str, str]:

@@ -31,6 +31,7 @@ _OF_CHANGES = {
 }
 _OF_VERSIONS = {"412": "The object has another version than If-Match says."}
 _OF_OBJECTS = {"404": "There is no such object, or it is not yours to see."}
+_ALL = {**_ERRORS, **_OF_CHANGES, **_OF_VERSIONS, **_OF_OBJECTS}
 
 _SCHEMES = {
     "basic": {"type": "http", "scheme": "basic", "description": "Name and password, or a token in its place."},
@@ -45,6 +46,9 @@ def describe(document: dict[str, Any]) -> dict[str, Any]:
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     schemas["Problem"] = _problem_schema()
+    document["components"]["responses"] = {
+        status: {"description": description, **_ANSWER} for status, description in sorted(_ALL.items())
+    }
     document["components"]["securitySchemes"] = _SCHEMES
     document["security"] = [{name: []} for name in _SCHEMES]
     for path, operations in document["paths"].items():
@@ -62,8 +66,8 @@ def _add_problems(path: str, method: str, operation: dict[str, Any]) -> None:
         errors |= _OF_VERSIONS
     if "{" in path or method != "get" or operation.get("parameters"):
         errors |= _OF_OBJECTS
-    for status, description in errors.items():
-        operation["responses"][status] = {"description": description, **_ANSWER}
+    for status in errors:
+        operation["responses"][status] = {"$ref": f"#/components/responses/{status}"}
     operation["responses"] = dict(sorted(operation["responses"].items()))
 
 

@@ -1,0 +1,92 @@
+"""`/api/v1/projects/{project_id}/policy`: repository policy documents of ECR, imported as grants."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter
+from pydantic import ConfigDict, Field
+
+from moorage.accounts.policy_document import PolicyDocuments
+from moorage.http.api.shapes import Body, ObjectId, Shown, Text, given
+from moorage.http.api.who import Known
+
+router = APIRouter(tags=["projects"])
+
+_MOST_PRINCIPALS = 1000
+
+
+class PolicyImport(Body):
+    """A document, and how it is to be understood."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "document": {
+                        "Version": "2012-10-17",
+                        "Statement": [
+                            {
+                                "Sid": "pull",
+                                "Effect": "Allow",
+                                "Principal": {"AWS": "arn:aws:iam::111122223333:user/ada"},
+                                "Action": ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+                            }
+                        ],
+                    },
+                    "principals": {"arn:aws:iam::111122223333:user/ada": "user:ada"},
+                }
+            ]
+        }
+    )
+
+    document: Annotated[dict[Text, Any], Field(description="As ECR has it: Version, Statement.")]
+    repository: Annotated[Text, Field(description="Full name, with * and **; empty: the whole project.")] = ""
+    principals: Annotated[
+        dict[Text, Text],
+        Field(max_length=_MOST_PRINCIPALS, description="Who a principal is here: user:NAME, group:NAME, robot:NAME."),
+    ] = {}
+    partial: Annotated[bool, Field(description="Import what can be; without, a problem keeps all of it out.")] = False
+    dry_run: Annotated[bool, Field(description="Say what would be done, and do nothing.")] = False
+
+
+class PolicyProblem(Shown):
+    """Something of a document that could not be taken over; `denies`: without it more would be allowed."""
+
+    statement: str
+    message: str
+    denies: bool
+
+
+class ImportedPolicy(Shown):
+    """What came of it: ids of grants, and what could not be taken over."""
+
+    made: list[int]
+    kept: list[int]
+    removed: list[int]
+    problems: list[PolicyProblem]
+
+
+@router.put("/projects/{project_id}/policy")
+async def import_policy(
+    caller: Known,
+    documents: Annotated[PolicyDocuments, given(PolicyDocuments)],
+    project_id: ObjectId,
+    body: PolicyImport,
+) -> ImportedPolicy:
+    """Make grants of a document's statements; those of an earlier import of the same statements are replaced."""
+    found = await documents.apply(
+        caller,
+        project_id,
+        body.document,
+        repository=body.repository,
+        principals=body.principals,
+        partial=body.partial,
+        dry_run=body.dry_run,
+    )
+    return ImportedPolicy(
+        made=list(found.made),
+        kept=list(found.kept),
+        removed=list(found.removed),
+        problems=[PolicyProblem.model_validate(each) for each in found.problems],
+    )
