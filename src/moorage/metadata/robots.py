@@ -158,8 +158,7 @@ def newest_secret(connection: Connection, row: int, now: float) -> int | None:
     """The id of the newest secret that has not ended."""
     alive = or_(robot_secrets.c.expires_at.is_(None), robot_secrets.c.expires_at > now)
     statement = select(robot_secrets.c.id).where(robot_secrets.c.robot_id == row, alive)
-    found: int | None = connection.execute(statement.order_by(robot_secrets.c.id.desc()).limit(1)).scalar()
-    return found
+    return max(connection.scalars(statement), default=None)  # there are two at most
 
 
 def _select() -> Select[Any]:
@@ -173,7 +172,7 @@ def _one(connection: Connection, statement: Select[Any]) -> Robot | None:
 
 def _with_secrets(connection: Connection, statement: Select[Any]) -> list[Robot]:
     rows = connection.execute(statement).all()
-    secrets = _secrets(connection, [row[0] for row in rows])
+    secrets = _secrets(connection, [row[0] for row in rows]) if rows else {}
     return [replace(Robot(*row), secrets=tuple(secrets.get(row[0], ()))) for row in rows]
 
 
