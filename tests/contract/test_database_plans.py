@@ -16,7 +16,20 @@ from sqlalchemy import Connection, event, text
 
 from moorage.core.digest import digest_of
 from moorage.core.events import Event
-from moorage.metadata import blobs, events, manifests, referrers, repositories, schedules, tags, uploads
+from moorage.metadata import (
+    audit_chain,
+    audit_list,
+    blobs,
+    events,
+    limits,
+    manifests,
+    referrers,
+    repositories,
+    schedules,
+    tags,
+    uploads,
+)
+from moorage.metadata.audit_list import AuditFilter
 from moorage.metadata.database import Database, Lookup
 from moorage.metadata.postgres import PostgresDatabase
 from moorage.metadata.sqlite import SqliteDatabase
@@ -33,10 +46,27 @@ LISTS: dict[str, Query] = {
     "tags from the first": lambda c: tags.list_tags(c, 1, "", 100),
     "referrers": lambda c: referrers.list_referrers(c, 1, DIGEST, types=(), after=5, limit=100),
     "referrers of a type": lambda c: referrers.list_referrers(c, 1, DIGEST, types=("a/b", "c/d"), after=0, limit=100),
+    "audit entries": lambda c: audit_list.entries(c, AuditFilter(), 1, 10**6, 100, newest_first=True),
+    "audit entries of somebody": lambda c: audit_list.entries(
+        c, AuditFilter(actor="alice"), 1, 10**6, 100, newest_first=True
+    ),
+    "audit entries about something": lambda c: audit_list.entries(
+        c, AuditFilter(target_kind="repository", target="a/b"), 1, 10**6, 100, newest_first=False
+    ),
+    "audit entries of a project": lambda c: audit_list.entries(
+        c, AuditFilter(project_id=1), 1, 10**6, 100, newest_first=False
+    ),
+    "the chain": lambda c: audit_chain.chained(c, 5, 100),
+    "what is not sealed": audit_chain.has_unsealed,
 }
 """They must come in order from the index, too: a sort would read all before it gives the first."""
 
 LOOKED_UP: dict[str, Query] = {
+    "sealing": lambda c: audit_chain.seal(c, 5.0, 100),
+    "cutting": lambda c: audit_chain.cut(c, 5.0, 100),
+    "edges of a time": lambda c: audit_list.bounds(c, AuditFilter(since=5.0, until=9.0)),
+    "counting": lambda c: limits.add(c, "k", 1, 5.0, 10.0),
+    "old counters": lambda c: limits.trim(c, 5.0, 100),
     "tags of a manifest": lambda c: tags.tags_of(c, 1),
     "a tag": lambda c: tags.tag_digest(c, 1, "v1"),
     "a tag to be moved": lambda c: tags.tag_digest(c, 1, "v1", hold=True),

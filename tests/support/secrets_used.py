@@ -16,11 +16,16 @@ LEAST = 10
 FORMS = (
     re.compile(r"mrg_(?:pat|rob|ref|ses)_[A-Za-z0-9_-]{43}"),
     re.compile(r"eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{16,}"),
-    re.compile(r"(?i)\bbasic [A-Za-z0-9+/]{12,}={0,2}"),
+    re.compile(r"\b[Bb]asic (?=[a-z+/]*[A-Z0-9])[A-Za-z0-9+/]{12,}={0,2}"),
     re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----"),
     re.compile(r"\$argon2id\$|\$2[aby]\$[0-9]{2}\$"),
 )
 """What a log never has, whoever's it is."""
+
+ANNOUNCEMENTS = re.compile(
+    r"^(?:The htpasswd file \S+ was missing .*|moorage: the first user is 'admin' with the password '.*)$", re.MULTILINE
+)
+"""The lines in which a first password that the program made up is shown, once."""
 
 _used: set[str] = set()
 
@@ -47,5 +52,6 @@ def note(secret: str) -> None:
 
 def leaked(text: str) -> list[str]:
     """What of all that stands in a text; the first characters only, since this is shown."""
+    text = ANNOUNCEMENTS.sub("", text)
     found = [match.group()[:12] for form in FORMS if (match := form.search(text))]
     return found + [secret[:4] + "..." for secret in _used if secret in text]

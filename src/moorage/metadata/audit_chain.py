@@ -123,7 +123,7 @@ def head(connection: Connection, *, lock: bool = False) -> Mark:
 def seal(connection: Connection, now: float, limit: int) -> int:
     """Chain up to `limit` entries that are not yet; returns how many. Who comes second waits and goes on after that."""
     last = head(connection, lock=True)
-    query = select(*columns()).where(audit.c.sequence.is_(None)).order_by(audit.c.id).limit(limit)
+    query = select(*columns()).where(audit.c.sequence.is_(None), audit.c.id > 0).order_by(audit.c.id).limit(limit)
     sealed: list[dict[str, object]] = []
     for found in connection.execute(query):
         row = Row._make(found)
@@ -152,7 +152,8 @@ def marked(connection: Connection, name: str) -> Mark | None:
 
 def newest_anchor(connection: Connection) -> Anchor | None:
     """Where retention cut last; None where nothing was ever removed."""
-    row = connection.execute(select(audit_anchors).order_by(audit_anchors.c.sequence.desc()).limit(1)).first()
+    query = select(audit_anchors).where(audit_anchors.c.sequence > 0).order_by(audit_anchors.c.sequence.desc())
+    row = connection.execute(query.limit(1)).first()
     return Anchor(row.sequence, row.hash, row.at, row.removed) if row is not None else None
 
 
@@ -164,7 +165,7 @@ def chained(connection: Connection, after: int, limit: int) -> list[Row]:
 
 def has_unsealed(connection: Connection) -> bool:
     """Whether an entry waits for the sealer."""
-    query = select(audit.c.id).where(audit.c.sequence.is_(None)).limit(1)
+    query = select(audit.c.id).where(audit.c.sequence.is_(None), audit.c.id > 0).limit(1)
     return connection.execute(query).first() is not None
 
 
