@@ -69,6 +69,11 @@ def access_of(
         from moorage.auth.plain_policy import PlainPolicy
 
         return Access(BasicAuthenticator(HtpasswdFile(settings.htpasswd), password_executor()), PlainPolicy())
+    if settings.token is not None:
+        from moorage.auth.external_tokens import ExternalTokens
+        from moorage.auth.plain_policy import PlainPolicy
+
+        return Access(ExternalTokens(settings.token, clock), PlainPolicy())
     if settings.local is not None:
         return _local(settings, settings.local, database, clock, attempts)
     return Access()

@@ -11,6 +11,7 @@ from moorage.config.build_access import build_auth, build_registry
 from moorage.config.build_limits import build_audit, build_limits
 from moorage.config.build_local import build_local
 from moorage.config.build_serve import build_http, build_serve
+from moorage.config.build_token import build_token
 from moorage.config.check import Values
 from moorage.config.keys_storage import BESIDE_DRIVERS
 from moorage.config.overrides import Overrides
@@ -45,6 +46,7 @@ def build(values: Values, environ: Mapping[str, str], overrides: Overrides, *, h
         htpasswd=htpasswd,
         auth=auth,
         local=local,
+        token=build_token(values) if auth == "token" else None,
         root=root,
         audit=build_audit(values, auth),
         limits=build_limits(values),

@@ -16,7 +16,7 @@ _DEFAULTS = RegistrySettings()
 
 
 def build_auth(values: Values, overrides: Overrides, serve: ServeSettings) -> tuple[str, HtpasswdSettings | None]:
-    """Return "none", "htpasswd" or "local", and the settings of the second.
+    """Return "none", "htpasswd", "token" or "local", and the settings of the second.
 
     Everything that would leave the door open by mistake is an error.
     """
@@ -28,8 +28,8 @@ def build_auth(values: Values, overrides: Overrides, serve: ServeSettings) -> tu
         values.report.error("auth", message, values.origin(f"auth.{doors[-1]}"))
     if doors == ["htpasswd"]:
         return "htpasswd", _htpasswd(values)
-    if doors == ["local"]:
-        return "local", None
+    if doors in (["local"], ["token"]):
+        return doors[0], None
     if not doors and is_reachable(serve):
         message = (
             f"is missing, and {serve.host}:{serve.port} can be reached from other machines: accounts of the registry "

@@ -6,6 +6,7 @@ from moorage.config.keys import Key, Kind, Source, Status, parts
 from moorage.config.keys_ldap import LDAP
 from moorage.config.keys_local import LOCAL
 from moorage.config.keys_oidc import OIDC
+from moorage.config.keys_token import TOKEN
 
 AUTH = (
     Key(
@@ -41,24 +42,7 @@ AUTH = (
         ("realm", Kind.TEXT, "registry"),
         ("service", Kind.TEXT, "registry"),
     ),
-    *parts(
-        Key(
-            "auth.token",
-            Kind.SECTION,
-            "Tokens of another server are not available yet, and starting without them would leave the "
-            "registry open. Use `auth.htpasswd` for now.",
-            example="{realm: 'https://auth.example.com/token', service: registry}",
-            status=Status.UNAVAILABLE,
-        ),
-        ("realm", Kind.URL, "https://auth.example.com/token"),
-        ("service", Kind.TEXT, "registry.example.com"),
-        ("issuer", Kind.TEXT, "auth.example.com"),
-        ("rootcertbundle", Kind.PATH, "/etc/registry/auth.crt"),
-        ("jwks", Kind.PATH, "/etc/registry/jwks.json"),
-        ("signingalgorithms", Kind.TEXTS, "[EdDSA, ES256]"),
-        ("autoredirect", Kind.FLAG, "false"),
-        ("autoredirectpath", Kind.TEXT, "/auth/token/"),
-    ),
+    *TOKEN,
 )
 
 _NO_PLUGINS = (
@@ -199,7 +183,7 @@ VALIDATION = (
         "policy.repository.classes",
         Kind.TEXTS,
         "Classes of content that may be pushed, such as `image` and `plugin`. They count only together with tokens, "
-        "as in Distribution, and tokens are not available yet.",
+        "as in Distribution, and tokens with classes are not available yet.",
         example="[image]",
         status=Status.MAPPED,
         severity="info",

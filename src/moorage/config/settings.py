@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from moorage.accounts.settings import AuditSettings, LimitSettings
+from moorage.auth.external_settings import ExternalSettings
 from moorage.auth.settings import HtpasswdSettings, LocalSettings
 from moorage.blobs.settings import BlobSettings
 from moorage.http.settings import HttpSettings
@@ -77,7 +78,7 @@ class ServeSettings:
 class Settings:
     """Everything the operator decided, room by room.
 
-    auth: "none" (open to all), "htpasswd" (then `htpasswd` is set) or "local" (then `local` is set).
+    auth: "none" (open to all), "htpasswd" (then `htpasswd` is set), "token" (`token`) or "local" (`local`).
     root: directory for everything that the program keeps on this machine.
     """
 
@@ -93,5 +94,6 @@ class Settings:
     auth: str
     root: Path
     local: LocalSettings | None = None
+    token: ExternalSettings | None = None
     audit: AuditSettings = field(default_factory=AuditSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
