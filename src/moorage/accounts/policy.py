@@ -55,7 +55,7 @@ class DatabasePolicy:
 
     async def _grant(self, identity: Identity, scope: Scope) -> Scope | None:
         if (scope.type, scope.name) == _CATALOG:
-            known = identity.kind != "anonymous" and "*" in scope.actions
+            known = identity.kind != "anonymous" and "*" in scope.actions and _lists(identity)
             return Scope(*_CATALOG, frozenset({"*"})) if known else None
         if scope.type != "repository" or not _is_name(scope.name):
             return None
@@ -63,6 +63,11 @@ class DatabasePolicy:
         wanted = scope.actions | {OVERWRITE} if PUSH in scope.actions else scope.actions
         actions = allowed if "*" in scope.actions else allowed & wanted
         return Scope(scope.type, scope.name, actions) if actions else None
+
+
+def _lists(identity: Identity) -> bool:
+    """A token does not know the scopes of the credential that it was given for, so those must allow the catalog."""
+    return identity.scopes is None or any((scope.type, scope.name) == _CATALOG for scope in identity.scopes)
 
 
 def _is_name(text: str) -> bool:
