@@ -130,9 +130,15 @@ def build(settings: Settings, run: Run, probe: Probe = no_probe) -> Root:
         new_id=RequestIds().choose,
         startup=startup,
         shutdown=shutdown,
+        quick=_is_quick(settings) and watching.gate is None,
         probe=probe,
         doors=[api_door(api), *who.doors],
     )
+
+
+def _is_quick(settings: Settings) -> bool:
+    """Neither PostgreSQL's driver nor what is remembered of htpasswd files and other issuers is for several threads."""
+    return settings.metadata.url.startswith("sqlite") and settings.auth in ("none", "local")
 
 
 def _purge(settings: Settings) -> UploadPurgeSettings:

@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 
 _NOWAIT = getattr(os, "RWF_NOWAIT", 0)
 _SYNC_FILE_RANGE_WRITE = 2
+_SYNC_FILE_RANGE_ALL = 7  # wait for what is under way, write, wait for that
 
 
 def _find_sync_file_range() -> Callable[[int, int, int, int], int] | None:
-    function = getattr(ctypes.CDLL(None), "sync_file_range", None)
+    function = getattr(ctypes.CDLL(None, use_errno=True), "sync_file_range", None)
     if function is None:
         return None
     function.argtypes = [ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint]
@@ -101,6 +102,22 @@ def start_writeback(descriptor: int, offset: int, length: int) -> None:
     """
     if _sync_file_range is not None:
         _sync_file_range(descriptor, offset, length, _SYNC_FILE_RANGE_WRITE)
+
+
+def drop_written(descriptor: int, offset: int, length: int) -> None:
+    """Wait until the disk has written bytes, and let go of the memory that they are cached in.
+
+    Nothing happens where the system cannot do that. The bytes are not durable by this: a sync is still due.
+
+    Raises:
+        OSError: the disk could not write them. It says so once: a later sync may know nothing of it.
+    """
+    if _sync_file_range is None:
+        return
+    if _sync_file_range(descriptor, offset, length, _SYNC_FILE_RANGE_ALL):
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error))
+    os.posix_fadvise(descriptor, offset, length, os.POSIX_FADV_DONTNEED)
 
 
 def make_directories(files: Files, top: Path, directory: Path) -> None:

@@ -6,6 +6,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from moorage.blobs.disk import drop_written
 from moorage.telemetry.probe import no_probe
 
 if TYPE_CHECKING:
@@ -48,6 +49,11 @@ class Files:
         self._probe("fsync")
         os.fdatasync(descriptor) if hasattr(os, "fdatasync") else os.fsync(descriptor)
         self._probe("fsync-done")
+
+    def drop(self, descriptor: int, offset: int, length: int) -> None:
+        """Have bytes written and let go of their memory; not durable yet, but an error is told here and never again."""
+        self._probe("fsync")
+        drop_written(descriptor, offset, length)
 
     def sync_directory(self, path: Path) -> None:
         """Make a directory's entries durable."""

@@ -39,6 +39,14 @@ BATCH_SMALLEST = 64 * 1024
 WRITEBACK = 8 * 1024 * 1024
 """Bytes after which the disk is set to work, so that the end of a large upload does not wait for all of it."""
 
+KEPT = 64 * 1024 * 1024
+"""Bytes of an upload that stay in the page cache; of a larger one the rest goes past it. Most layers are smaller, and
+are pulled soon. A few large ones would push out everything else, and where memory must first be found, as in a virtual
+machine, writing to the cache is several times as slow as the disk."""
+
+BEHIND = 3 * WRITEBACK
+"""How far the disk may be behind, before an upload that goes past the cache waits for it."""
+
 _READ = 1024 * 1024
 
 
@@ -207,6 +215,7 @@ class _Writing:
         self._descriptor = -1
         self._size = 0
         self._unsynced = 0
+        self._dropped = 0
         self._running: Running | None = None
         self._turn = threading.Lock()
         self.closed = False
@@ -227,7 +236,7 @@ class _Writing:
             make_directories(self._files, self._path.parent.parent, self._path.parent)
             self._descriptor = self._files.open(self._path, flags)
         _lock(self._descriptor, self._path)
-        self._size = os.fstat(self._descriptor).st_size
+        self._size = self._dropped = os.fstat(self._descriptor).st_size
         if self._size < self._held:
             raise UploadUnknown
         if self._offset is not None and self._offset != self._size:
@@ -253,6 +262,18 @@ class _Writing:
         if self._unsynced >= WRITEBACK:
             start_writeback(self._descriptor, self._size - self._unsynced, self._unsynced)
             self._unsynced = 0
+            self._drop()
+
+    def _drop(self) -> None:
+        """Let go of what lies behind `KEPT` and before what the disk is at work on."""
+        start, stop = max(self._dropped, KEPT), self._size - BEHIND
+        if stop > start:
+            try:
+                self._files.drop(self._descriptor, start, stop - start)
+            except OSError:
+                self._forget()
+                raise
+            self._dropped = stop
 
     def finish(self, data: bytes, broken: Exception | None, seal: Digest | None = None) -> Progress:
         """Write the rest, make everything durable, make it a blob where that is asked for, and let go."""

@@ -7,6 +7,7 @@ here can be out of date.
 from __future__ import annotations
 
 from collections import OrderedDict
+from contextlib import suppress
 
 LARGEST = 256 * 1024
 """Bytes of the largest blob that is kept."""
@@ -16,7 +17,7 @@ BUDGET = 12 * 1024 * 1024
 
 
 class HotBlobs:
-    """A cache by location, least recently used out first.
+    """A cache by location, least recently used out first. `get` may be called from any thread, the rest from one.
 
     Args:
         budget: bytes to keep at most.
@@ -30,7 +31,8 @@ class HotBlobs:
         """The whole blob, or None."""
         data = self._kept.get(location)
         if data is not None:
-            self._kept.move_to_end(location)
+            with suppress(KeyError):  # another thread has just dropped it
+                self._kept.move_to_end(location)
         return data
 
     def keep(self, location: str, data: bytes) -> None:

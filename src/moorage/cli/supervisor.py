@@ -25,6 +25,7 @@ from granian.log import LogLevels
 from granian.server.mp import MPServer
 
 from moorage import app
+from moorage.cli import shortcut
 from moorage.core.clock import SystemClock
 from moorage.core.errors import RegistryError
 from moorage.metadata.migrate import SchemaTooNew, migrate
@@ -95,7 +96,9 @@ def _load(settings: Settings, run: app.Run, probe: Probe) -> Root:
     limit_heap()
     # The server misses a signal that comes before it serves; held back until then, it is a drain like any other.
     signal.pthread_sigmask(signal.SIG_BLOCK, app.ENDING)
-    return app.build(settings, run, probe)
+    root = app.build(settings, run, probe)
+    shortcut.install(root.at_once)
+    return root
 
 
 def _forget_signals() -> None:

@@ -11,6 +11,7 @@ from moorage.core.errors import RegistryError, RouteUnknown
 from moorage.http.errors import error_response
 from moorage.http.forwarded import Forwarded
 from moorage.http.framing import check_framing, looks_strange
+from moorage.http.now import finish_now
 from moorage.http.request import Request
 from moorage.http.response import Response
 from moorage.telemetry.probe import no_probe
@@ -37,6 +38,7 @@ DISCARD = 1024 * 1024
 DISCARD_SECONDS = 5.0
 
 _NO_BODY = frozenset({204, 304})
+_AT_ONCE = frozenset({"GET", "HEAD"})
 
 
 class Root:
@@ -51,6 +53,7 @@ class Root:
         new_id: gives each request its identifier, from its X-Request-Id header where that is sane.
         startup, shutdown: run when the worker begins and ends.
         doors: asked in this order for what is neither.
+        quick: whether `at_once` may try: what it uses must allow several threads.
     """
 
     def __init__(  # noqa: PLR0913 - the outermost object is handed what it wraps
@@ -64,6 +67,7 @@ class Root:
         new_id: Callable[[str | None], str],
         startup: Callable[[], Awaitable[None]],
         shutdown: Callable[[], Awaitable[None]],
+        quick: bool = False,
         probe: Probe = no_probe,
         doors: Sequence[Door] = (),
     ) -> None:
@@ -79,6 +83,7 @@ class Root:
         self._new_id = new_id
         self._startup = startup
         self._shutdown = shutdown
+        self._quick = quick
         self._probe = probe
         self._headers: list[Header] = [
             (b"docker-distribution-api-version", b"registry/2.0"),
@@ -94,8 +99,33 @@ class Root:
         elif scope["type"] == "lifespan":
             await self._live(receive, send)
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def at_once(self, scope: Scope, send: Send) -> bool:
+        """Serve a GET or HEAD that waits for nothing, in a thread that has no loop; False where nothing was done.
+
+        What would wait, or belongs to the loop's thread, asks for the running loop and finds none. That, and whatever
+        goes wrong but for the client's own errors, is left to `__call__`, which does it from the start.
+        """
+        if not self._quick or scope["method"] not in _AT_ONCE:
+            return False
         begun = time.perf_counter()
+        request = self._request(scope, _nothing)
+        if _has_body(request) or looks_strange(scope["headers"], request.headers):
+            return False
+        if not request.path.startswith("/v2/") or not self._v2.knows(request):
+            return False
+        try:
+            response = finish_now(self._v2.answer(request))
+        except RegistryError as error:
+            response = error_response(error, request)
+        except Exception:  # noqa: BLE001 - it is tried again in the loop
+            return False
+        if not isinstance(response.body, bytes):
+            return False
+        self._probe("response")
+        self._account(scope, request, response.status, finish_now(self._send(request, response, send)), begun)
+        return True
+
+    def _request(self, scope: Scope, receive: Receive) -> Request:
         path: str = scope["path"]
         if self._prefix and not self._health.knows(path):
             path = path[len(self._prefix) :] if path.startswith(f"{self._prefix}/") else f"//{path}"
@@ -104,6 +134,11 @@ class Root:
         if given is not None:
             request.id = self._new_id(given)
         request.prefix = self._prefix
+        return request
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = time.perf_counter()
+        request = self._request(scope, receive)
         response = await self._answer(request, scope)
         if not request.complete and _has_body(request):
             # Who was given up for standing still is not waited for again.
@@ -112,14 +147,14 @@ class Root:
                 # The rest of the body is in the way of the next request (RFC 9112 section 9.6).
                 response.headers.append((b"connection", b"close"))
         self._probe("response")
-        sent = await self._send(request, response, send)
+        self._account(scope, request, response.status, await self._send(request, response, send), begun)
+
+    def _account(self, scope: Scope, request: Request, status: int, sent: int, begun: float) -> None:
         seconds = time.perf_counter() - begun
         if self._metrics is not None:
-            self._metrics.observe_request(
-                request.route, request.method, response.status, seconds, request.received, sent
-            )
+            self._metrics.observe_request(request.route, request.method, status, seconds, request.received, sent)
         if self._access is not None:
-            self._log(scope, request, response.status, sent, seconds)
+            self._log(scope, request, status, sent, seconds)
 
     async def _answer(self, request: Request, scope: Scope) -> Response:
         try:
@@ -205,6 +240,10 @@ async def _stream(request: Request, pieces: AsyncIterator[bytes], send: Send) ->
         if close is not None:
             await close()
     return sent
+
+
+async def _nothing() -> dict[str, Any]:
+    return {"type": "http.disconnect"}
 
 
 def _has_body(request: Request) -> bool:

@@ -116,6 +116,9 @@ class SqliteDatabase:
         self._probe = probe
         self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._here = threading.local()
+        self._opened: list[sqlite3.Connection] = []
+        self._spare: list[sqlite3.Connection] = []
         self._raw: sqlite3.Connection
         self._reader: Connection
         self._dialect: Dialect
@@ -124,6 +127,9 @@ class SqliteDatabase:
         """Open the reader's connection and start the writer."""
         self._raw, self._reader = _connect(self._path)
         self._dialect = self._reader.dialect
+        self._here.raw = self._raw
+        self._opened.append(open_connection(self._path))
+        self._spare.append(self._opened[0])
         self._thread = threading.Thread(target=self._write_all, name="metadata-writer", daemon=True)
         self._thread.start()
 
@@ -134,10 +140,12 @@ class SqliteDatabase:
             await asyncio.to_thread(self._thread.join)
             self._thread = None
             self._reader.close()
-            self._raw.close()
+            for raw in (self._raw, *self._opened):
+                raw.close()
 
     async def read(self, query: Callable[[Connection], T]) -> T:
         """Run a reading query in place: tens of microseconds, less than a thread hop."""
+        asyncio.get_running_loop()  # the reader is this thread's alone
         begun = time.perf_counter()
         try:
             return query(self._reader)
@@ -152,7 +160,8 @@ class SqliteDatabase:
         if order is not None:
             values = tuple(values[place] for place in order)
         try:
-            return cast("Row | None", self._raw.execute(text, values).fetchone())
+            raw = getattr(self._here, "raw", None) or self._open_here()
+            return cast("Row | None", raw.execute(text, values).fetchone())
         except sqlite3.Error as error:
             raise meaning_of(error) from error
 
@@ -167,20 +176,27 @@ class SqliteDatabase:
         finally:
             self._observe("write", time.perf_counter() - begun)
 
+    def _open_here(self) -> sqlite3.Connection:
+        """A connection of this thread's own: two at one would wait for each other. The first is open already."""
+        try:
+            raw = self._spare.pop()
+        except IndexError:
+            raw = open_connection(self._path)
+            self._opened.append(raw)
+        self._here.raw = raw
+        return raw
+
     def _write_all(self) -> None:
-        raw, connection = _connect(self._path)
-        lock = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        writer = _Writer(self._path, self._probe)
         try:
             while (first := self._queue.get()) is not None:
                 batch, more = self._gather(first)
-                _commit(raw, connection, lock, batch, self._probe)
+                writer.commit(batch)
                 batch[0].loop.call_soon_threadsafe(_settle, batch)
                 if not more:
                     return
         finally:
-            connection.close()
-            raw.close()
-            os.close(lock)
+            writer.close()
 
     def _gather(self, first: _Write) -> tuple[list[_Write], bool]:
         batch = [first]
@@ -198,37 +214,79 @@ def _settle(batch: list[_Write]) -> None:
         write.settle()
 
 
-def _commit(raw: sqlite3.Connection, connection: Connection, lock: int, batch: list[_Write], probe: Probe) -> None:
-    """Run a batch in one transaction; one that fails is undone alone, a failing commit fails them all."""
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        # In WAL mode NORMAL leaves the sync to a later commit; one write that must be durable makes them all so.
-        durable = any(write.durable for write in batch)
-        raw.execute("PRAGMA synchronous=FULL" if durable else "PRAGMA synchronous=NORMAL")
-        raw.execute("BEGIN IMMEDIATE")
-        for write in batch:
-            _run(raw, connection, write)
-        probe("commit")
-        raw.execute("COMMIT")
-        probe("commit-done")
-    except Exception as error:  # noqa: BLE001 - whoever waits must get an answer, whatever it was
-        with suppress(sqlite3.Error):
-            raw.execute("ROLLBACK")
-        for write in batch:
-            write.error = write.error or error
-    finally:
-        with suppress(OSError):
-            fcntl.flock(lock, fcntl.LOCK_UN)
+class _Writer:
+    """The connection that writes, and the order among processes; all of it in one thread.
 
+    A statement costs less than what is around it: each lets go of the interpreter's lock several times, and others want
+    it. So the usual batch runs without a savepoint for each write; where one fails, the batch is undone and run again
+    with them.
+    """
 
-def _run(raw: sqlite3.Connection, connection: Connection, write: _Write) -> None:
-    raw.execute("SAVEPOINT one")
-    try:
-        write.result = write.change(connection)
-    except Exception as error:
-        write.error = error
-        if not raw.in_transaction:
+    def __init__(self, path: Path, probe: Probe) -> None:
+        self._raw, self._connection = _connect(path)
+        self._lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._probe = probe
+        self._durable: bool | None = None
+
+    def close(self) -> None:
+        self._connection.close()
+        self._raw.close()
+        os.close(self._lock)
+
+    def commit(self, batch: list[_Write]) -> None:
+        """Run a batch in one transaction; one that fails is undone alone, a failing commit fails them all."""
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
+            self._set_durable(durable=any(write.durable for write in batch))
+            if not self._all_at_once(batch):
+                self._one_by_one(batch)
+            self._probe("commit")
+            self._raw.execute("COMMIT")
+            self._probe("commit-done")
+        except Exception as error:  # noqa: BLE001 - whoever waits must get an answer, whatever it was
+            with suppress(sqlite3.Error):
+                self._raw.execute("ROLLBACK")
+            for write in batch:
+                write.error = write.error or error
+        finally:
+            with suppress(OSError):
+                fcntl.flock(self._lock, fcntl.LOCK_UN)
+
+    def _set_durable(self, *, durable: bool) -> None:
+        """In WAL mode NORMAL leaves the sync to a later commit; one write that must be durable makes them all so."""
+        if durable is not self._durable:
+            self._raw.execute("PRAGMA synchronous=FULL" if durable else "PRAGMA synchronous=NORMAL")
+            self._durable = durable
+
+    def _all_at_once(self, batch: list[_Write]) -> bool:
+        """The transaction up to its commit; False where a write failed, and everything is undone."""
+        self._raw.execute("BEGIN IMMEDIATE")
+        try:
+            for write in batch:
+                write.result = write.change(self._connection)
+        except Exception as error:  # noqa: BLE001 - told to whoever wanted that write, or met again one by one
+            self._give_up_unless_open(error)
+            if len(batch) > 1:
+                self._raw.execute("ROLLBACK")
+                return False
+            batch[0].error = error
+            self._raw.execute("ROLLBACK")
+            self._raw.execute("BEGIN IMMEDIATE")
+        return True
+
+    def _one_by_one(self, batch: list[_Write]) -> None:
+        self._raw.execute("BEGIN IMMEDIATE")
+        for write in batch:
+            self._raw.execute("SAVEPOINT one")
+            try:
+                write.result = write.change(self._connection)
+            except Exception as error:  # noqa: BLE001 - told to whoever wanted that write
+                write.error = error
+                self._give_up_unless_open(error)
+                self._raw.execute("ROLLBACK TO one")
+            self._raw.execute("RELEASE one")
+
+    def _give_up_unless_open(self, error: Exception) -> None:
+        if not self._raw.in_transaction:
             # SQLite itself gave up the whole transaction (full disk, I/O error): nothing of the batch holds.
             raise Unavailable from error
-        raw.execute("ROLLBACK TO one")
-    raw.execute("RELEASE one")

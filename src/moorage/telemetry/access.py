@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import stat
+import threading
 import time
 from collections.abc import Callable
 
@@ -27,7 +28,7 @@ class AccessLog:
 
     Text is Apache's combined format, then the duration in seconds and the request id. JSON has the member
     names of Distribution's access log, durations in seconds. Secrets in queries are redacted; nothing that a
-    client sent can end a line or a quoted field. Not for several threads.
+    client sent can end a line or a quoted field. For any number of threads.
 
     Args:
         settings: `accesslog` off makes `record` do nothing; `fields` stand on every line.
@@ -47,8 +48,8 @@ class AccessLog:
         self._now = clock.now
         self._batch = batch
         self._lines: list[bytes] = []
-        self._second = -1
-        self._stamp = ""
+        self._flushing = threading.Lock()
+        self._stamp = (-1, "")
         self._format: _Format = _Text(settings) if settings.formatter == "text" else _Json(settings)
 
     def record(  # noqa: PLR0913, PLR0917 - an object to carry the arguments would cost more than the line
@@ -84,9 +85,9 @@ class AccessLog:
             return
         now = self._now()
         second = int(now)
-        if second != self._second:
-            self._second = second
-            self._stamp = self._format.stamp(second)
+        stamp = self._stamp
+        if second != stamp[0]:
+            stamp = self._stamp = second, self._format.stamp(second)
         if query:
             text = redact_query(query)
             path = f"{path[:_LONGEST]}?{text[:_LONGEST]}"
@@ -95,20 +96,21 @@ class AccessLog:
         if len(agent) > _LONGEST:
             agent = agent[:_LONGEST]
         entry = (method, path, status, sent_bytes, seconds, client, user, agent, request_id, protocol)
-        self._lines.append(self._format.line(self._stamp, now - second, entry))
+        self._lines.append(self._format.line(stamp[1], now - second, entry))
         if len(self._lines) >= self._batch:
             self.flush()
 
     def flush(self) -> None:
         """Write what was gathered, some times a second and at the end; a failed write is only counted."""
-        lines = self._lines
-        if not lines:
-            return
-        self._lines = []
-        try:
-            self._write(b"".join(lines))
-        except (OSError, ValueError):  # ValueError: the stream was closed
-            self.dropped += len(lines)
+        with self._flushing:
+            lines = self._lines[:]
+            if not lines:
+                return
+            del self._lines[: len(lines)]  # what another thread has added meanwhile stays
+            try:
+                self._write(b"".join(lines))
+            except (OSError, ValueError):  # ValueError: the stream was closed
+                self.dropped += len(lines)
 
 
 class _Text:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from moorage.blobs.disk import is_cached, make_directories, names, open_whole, size_of
+from moorage.blobs.disk import drop_written, is_cached, make_directories, names, open_whole, size_of
 from moorage.blobs.files import Files
 from moorage.core.errors import Unavailable
 from moorage.testing.blob_store import open_descriptors
@@ -83,3 +83,20 @@ def test_a_file_of_the_wrong_length_is_not_left_open(tmp_path: Path) -> None:
         with pytest.raises(Unavailable):
             open_whole(str(tmp_path / "a"), 4)
     assert open_descriptors() == before
+
+
+def test_dropping_keeps_the_bytes(tmp_path: Path) -> None:
+    descriptor = os.open(tmp_path / "file", os.O_RDWR | os.O_CREAT)
+    try:
+        os.write(descriptor, b"x" * 100_000)
+        drop_written(descriptor, 4096, 50_000)
+        assert os.pread(descriptor, 200_000, 0) == b"x" * 100_000
+    finally:
+        os.close(descriptor)
+
+
+def test_a_disk_that_cannot_write_is_told(tmp_path: Path) -> None:
+    descriptor = os.open(tmp_path / "file", os.O_RDWR | os.O_CREAT)
+    os.close(descriptor)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        drop_written(descriptor, 0, 10)

@@ -207,3 +207,49 @@ async def test_strays_are_not_stale_uploads(uploads: FilesystemUploads, tmp_path
 
 async def test_without_a_folder_nothing_is_stale(uploads: FilesystemUploads) -> None:
     assert await uploads.stale(time.time(), 10) == []
+
+
+@pytest.fixture
+def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if everything were larger: all but the first batches of an upload goes past the page cache."""
+    for name, value in (("WRITEBACK", BATCH), ("KEPT", BATCH), ("BEHIND", 2 * BATCH)):
+        monkeypatch.setattr(filesystem_uploads, name, value)
+
+
+class _Dropping(Files):
+    """Remembers what was let go of; `broken` is the disk's error."""
+
+    def __init__(self, broken: OSError | None = None) -> None:
+        super().__init__()
+        self.dropped: list[tuple[int, int]] = []
+        self.broken = broken
+
+    def drop(self, descriptor: int, offset: int, length: int) -> None:
+        self.dropped.append((offset, offset + length))
+        if self.broken is not None:
+            raise self.broken
+        super().drop(descriptor, offset, length)
+
+
+@pytest.mark.usefixtures("small_windows")
+async def test_a_large_upload_goes_past_the_page_cache(tmp_path: Path, executor: ThreadPoolExecutor) -> None:
+    """Piece after piece, nothing twice, the beginning and the end not at all; and the bytes are there."""
+    files = _Dropping()
+    data = content(10 * BATCH)
+    uploads = FilesystemUploads(tmp_path, executor, files)
+    known = await uploads.append(KEY, 0, pieces(data), "sha256")
+    starts, stops = zip(*files.dropped, strict=True)
+    assert starts == (BATCH, *stops[:-1])
+    assert len(data) - 3 * BATCH <= stops[-1] <= len(data) - 2 * BATCH
+    await uploads.seal(KEY, digest_of(data), Progress(known.size, None))
+
+
+@pytest.mark.usefixtures("small_windows")
+async def test_a_write_back_that_fails_takes_back_the_request(tmp_path: Path, executor: ThreadPoolExecutor) -> None:
+    """It is told once: a later sync would bless bytes that are lost."""
+    files = _Dropping(OSError(errno.EIO, "made to fail"))
+    uploads = FilesystemUploads(tmp_path, executor, files)
+    await uploads.append(KEY, 0, pieces(b"before"), "sha256")
+    with pytest.raises(OSError, match="made to fail"):
+        await uploads.append(KEY, 6, pieces(content(10 * BATCH)), "sha256", 6)
+    assert await uploads.size(KEY) == 6

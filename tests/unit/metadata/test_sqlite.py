@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection
 
 from moorage.core.errors import Unavailable
+from moorage.http.now import finish_now
 from moorage.metadata import sqlite
 from moorage.metadata.factory import open_database
 from moorage.metadata.repositories import ensure_repository, find_repository
 from moorage.metadata.sqlite import open_connection
+from moorage.metadata.uploads import UPLOAD
 from tests.support.facts import SqliteTemplate
 
 
@@ -73,3 +78,44 @@ async def test_two_closings(sqlite_template: SqliteTemplate, tmp_path: Path) -> 
 
 async def test_closed_before_it_was_opened(tmp_path: Path) -> None:
     await open_database(f"sqlite:///{tmp_path / 'a.db'}").close()
+
+
+async def test_one_that_fails_among_many_is_undone_alone(sqlite_template: SqliteTemplate, tmp_path: Path) -> None:
+    """The batch is run again, one by one; what the failing one had done before it failed is not there."""
+    database = open_database(sqlite_template.copy_to(tmp_path / "a.db"))
+    await database.start()
+
+    def write(number: int, connection: Connection) -> None:
+        ensure_repository(connection, f"a/{number}", 1.0)
+        if number % 7 == 3:
+            raise KeyError(number)
+
+    try:
+        writes = [database.write(partial(write, number), durable=number % 2 == 0) for number in range(100)]
+        results = await asyncio.gather(*writes, return_exceptions=True)
+        for number, result in enumerate(results):
+            found = await database.read(partial(find_repository, name=f"a/{number}"))
+            assert (found is None) == isinstance(result, KeyError) == (number % 7 == 3)
+    finally:
+        await database.close()
+
+
+async def test_a_lookup_in_another_thread_has_a_connection_of_its_own(
+    sqlite_template: SqliteTemplate, tmp_path: Path
+) -> None:
+    database = open_database(sqlite_template.copy_to(tmp_path / "a.db"))
+    await database.start()
+
+    def look() -> object:
+        return finish_now(database.lookup(UPLOAD, "none", "a"))
+
+    try:
+        for _ in range(3):  # the first finds one that is open already
+            assert await asyncio.to_thread(look) is None
+            thread = threading.Thread(target=look)
+            thread.start()
+            thread.join()
+        with pytest.raises(RuntimeError):  # the reader is the loop's
+            await asyncio.to_thread(finish_now, database.read(lambda _: None))
+    finally:
+        await database.close()

@@ -30,6 +30,10 @@ class DistributionApi:
         self._guard = guard
         self._gate = gate
 
+    def knows(self, request: Request) -> bool:
+        """Whether it can be told at once, in any thread, who asks."""
+        return self._guard is None or self._guard.knows(request)
+
     async def answer(self, request: Request) -> Response:
         """The answer.
 

@@ -41,6 +41,10 @@ class Guard:
         self._authenticator = authenticator
         self._policy = policy
 
+    def knows(self, request: Request) -> bool:
+        """Whether it can be told at once who asks: nobody, or somebody with a token that was verified before."""
+        return self._authenticator.known(request.header(b"authorization")) is not None
+
     async def admit(self, request: Request, routes: Table) -> Handler:
         """The handler of a request that is allowed.
 
