@@ -55,7 +55,7 @@ class Issuer:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.key: Key = RSAKey.generate_key(2048)
+        self.key = RSAKey.generate_key(2048)
         self.kid = "first"
         self.document: dict[str, Any] = {"issuer": url, "jwks_uri": f"{url}/keys"}
         self.keys: list[dict[str, Any]] = [public(self.key, self.kid, use="sig", alg="RS256")]

@@ -24,9 +24,14 @@ EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 ID_TOKEN = "urn:ietf:params:oauth:token-type:id_token"
 REPOSITORY = "team/app"
 
-GITHUB = {"repository": "acme/app", "repository_owner": "acme", "ref": "refs/heads/main", "run_attempt": "1"}
-GITLAB = {"project_path": "acme/app", "ref_protected": "true", "pipeline_source": "push"}
-KUBERNETES = {"kubernetes.io": {"namespace": "ci", "serviceaccount": {"name": "builder", "uid": "1-2"}}}
+GITHUB: dict[str, Any] = {
+    "repository": "acme/app",
+    "repository_owner": "acme",
+    "ref": "refs/heads/main",
+    "run_attempt": "1",
+}
+GITLAB: dict[str, Any] = {"project_path": "acme/app", "ref_protected": "true", "pipeline_source": "push"}
+KUBERNETES: dict[str, Any] = {"kubernetes.io": {"namespace": "ci", "serviceaccount": {"name": "builder", "uid": "1-2"}}}
 
 RULES: dict[str, tuple[str, list[dict[str, Any]]]] = {
     "github": (
