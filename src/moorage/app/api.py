@@ -58,7 +58,7 @@ def api_door(parts: ApiParts) -> ApiDoor:
 
 def services(parts: ApiParts) -> dict[type, object]:
     """All use cases of the API, by their class."""
-    from moorage.accounts.access_tokens import AccessTokens
+    from moorage.accounts.access_tokens import LONGEST_SECONDS, AccessTokens
     from moorage.accounts.audit_log import AuditLog
     from moorage.accounts.audit_readers import AuditReaders
     from moorage.accounts.explain import Explain
@@ -77,8 +77,9 @@ def services(parts: ApiParts) -> dict[type, object]:
 
     database, clock = parts.database, parts.clock
     policy = DatabasePolicy(database, clock)
+    longest = LONGEST_SECONDS if parts.local is None else parts.local.personal_seconds
     return {
-        AccessTokens: AccessTokens(database, clock),
+        AccessTokens: AccessTokens(database, clock, longest),
         AuditLog: AuditLog(database),
         AuditReaders: AuditReaders(database, policy),
         Explain: Explain(database, clock),

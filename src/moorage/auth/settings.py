@@ -83,6 +83,7 @@ class LocalSettings:
     ldap: directories whose users come in too, asked in this order.
     oidc: providers that people log in with.
     issuers: issuers of tokens that may be at private addresses, those of `oidc` too.
+    personal_seconds: how long a personal access token may live at most.
     """
 
     realm: str = ""
@@ -97,3 +98,4 @@ class LocalSettings:
     ldap: tuple[LdapSettings, ...] = ()
     oidc: tuple[OidcSettings, ...] = ()
     issuers: tuple[IssuerSettings, ...] = ()
+    personal_seconds: int = 366 * 86400

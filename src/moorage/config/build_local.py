@@ -32,6 +32,7 @@ def build_local(values: Values, root: Path) -> LocalSettings:
         algorithm="EdDSA" if values.text("auth.local.algorithm").lower() == "eddsa" else "ES256",
         secret=_secret(values, written),
         secret_file=Path(written).absolute() if written else root / "secret.key",
+        personal_seconds=int(values.seconds("auth.local.personaltokenlife", _DEFAULTS.personal_seconds)),
         oidc=oidc,
         issuers=issuers,
         ldap=build_ldap(values),

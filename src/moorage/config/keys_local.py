@@ -57,6 +57,16 @@ LOCAL = (
         unit_required=True,
     ),
     Key(
+        "auth.local.personaltokenlife",
+        Kind.DURATION,
+        "How long a personal access token may live at most.",
+        example="720h",
+        default="8784h",
+        source=Source.OWN,
+        least=3600,
+        unit_required=True,
+    ),
+    Key(
         "auth.local.rotation",
         Kind.DURATION,
         "How old a signing key gets before a new one replaces it.",

@@ -205,7 +205,7 @@ def test_local_accounts_as_the_file_says(read: Read) -> None:
     text = """
 http: {host: 'https://r.example.com:444'}
 auth: {local: {realm: 'https://r.example.com:444/token', tokenlife: 2m, refreshlife: 24h, rotation: 1h,
-  algorithm: EdDSA, secretfile: /run/s, issuer: me}}
+  personaltokenlife: 48h, algorithm: EdDSA, secretfile: /run/s, issuer: me}}
 """
     loaded = read(STORAGE + text)
     assert loaded.findings == ()
@@ -218,6 +218,7 @@ auth: {local: {realm: 'https://r.example.com:444/token', tokenlife: 2m, refreshl
         3600,
         "EdDSA",
         secret_file=Path("/run/s"),
+        personal_seconds=172800,
     )
 
 
