@@ -57,6 +57,7 @@ class Registry:
         clock: stands still.
         ids: those of upload sessions; shared by the processes of one registry.
         settings: the operator's rules.
+        audit: whether changes are written to the audit log.
     """
 
     def __init__(
@@ -66,13 +67,15 @@ class Registry:
         clock: HeldClock | None = None,
         ids: CountedIds | None = None,
         settings: RegistrySettings | None = None,
+        *,
+        audit: bool = False,
     ) -> None:
         self.database = database
         self.store = store or memory_store()
         self.clock = clock or HeldClock()
         self.ids = ids or CountedIds()
         self.settings = settings or RegistrySettings()
-        parts = Parts(database, self.store.blobs, self.store.uploads, self.settings, self.clock, self.ids)
+        parts = Parts(database, self.store.blobs, self.store.uploads, self.settings, self.clock, self.ids, audit)
         self.uploads = Uploads(parts)
         self.mount = Mount(parts)
         self.push = Push(parts)
