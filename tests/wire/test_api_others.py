@@ -60,6 +60,7 @@ REFUSED = {
     ("/audit/export", "GET"): None,
     ("/audit/verify", "GET"): None,
     ("/robots", "GET"): None,
+    ("/trust-rules", "GET"): None,
 }
 
 FREE = {
@@ -73,7 +74,6 @@ FREE = {
     ("/groups", "GET"),
     ("/tokens", "GET"),
     ("/tokens", "POST"),
-    ("/trust-rules", "GET"),
     ("/trust-rules", "POST"),
 }
 """Everybody may ask these; what they are answered is tested below or beside."""
@@ -175,7 +175,6 @@ def test_lists_hold_nothing_of_others(world: World) -> None:
     assert world.mallory.get("/tokens")["items"] == []
     assert world.mallory.get("/groups")["items"] == []
     assert world.mallory.get("/robots", project="theirs")["items"] == []
-    assert world.mallory.get("/trust-rules")["items"] == []
 
 
 def test_what_lies_behind_a_name_is_not_told(world: World) -> None:

@@ -19,15 +19,18 @@ def _group() -> None:
 @command(app, "explain")
 def explain_access(
     client: Client,
-    whom: Annotated[str, typer.Argument(help="A user, a robot (PROJECT+NAME), or anonymous.", show_default=False)],
+    whom: Annotated[
+        str, typer.Argument(help="A user, a robot, anonymous or authenticated.", show_default=False)
+    ],
     repository: Annotated[str, typer.Argument(help="Its name, whether it exists or not.", show_default=False)],
     action: Annotated[str, typer.Argument(help="pull, push, overwrite, delete or admin.", show_default=False)],
 ) -> None:
     """Say which rule decides; ends with status 1 where it is not allowed."""
-    kind = "anonymous" if whom == "anonymous" else "robot" if "+" in whom else "user"
+    nameless = whom in ("anonymous", "authenticated")
+    kind = whom if nameless else "robot" if "+" in whom else "user"
     query = {
         "kind": kind,
-        "principal": "" if kind == "anonymous" else whom,
+        "principal": "" if nameless else whom,
         "repository": repository,
         "action": action,
     }
@@ -35,8 +38,8 @@ def explain_access(
     if client.as_json:
         client.show(found)
     else:
-        typer.echo(f"{'yes' if found['allowed'] else 'no'}: {found['reason']}")
-        for rule in found["rules"]:
-            typer.echo(f"  {'allows' if rule['gives'] else 'forbids'}: {rule['sentence']}")
+        typer.echo(found["reason"])
+        for rule in found["rules"][1:]:
+            typer.echo(f"  {'for it' if rule['gives'] else 'against it'}: {rule['sentence']}")
     if not found["allowed"]:
         raise typer.Exit(1)

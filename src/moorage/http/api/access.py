@@ -25,7 +25,7 @@ class RuleShown(Shown):
 
 
 class ExplanationShown(Shown):
-    """Whether it is allowed; `reason` is the rule that decided, `actions` all that is allowed there."""
+    """Whether it is allowed; `actions`: all that is allowed there; `rules`: the one that decided is the first."""
 
     allowed: bool
     reason: str
@@ -39,17 +39,18 @@ async def explain_access(
     caller: Known,
     explain: Annotated[Explain, given(Explain)],
     *,
-    kind: Literal["user", "robot", "anonymous"],
-    principal: Annotated[PlainQuery, Query(description="A name; empty for anonymous.")] = "",
+    kind: Literal["user", "robot", "anonymous", "authenticated"],
+    principal: Annotated[PlainQuery, Query(description="A name; empty for anonymous and authenticated.")] = "",
     repository: Annotated[PlainQuery, Query(description="Its name, whether it exists or not.")],
     action: Action,
 ) -> ExplanationShown:
     """Why somebody may do something on a repository, or may not; for admins of its project, and about oneself."""
     found = await explain.explain(caller, kind, principal, repository, action)
+    rules = sorted(found.rules, key=lambda rule: rule is not found.decisive)
     return ExplanationShown(
         allowed=found.allowed,
         reason=found.reason,
         project=found.project,
         actions=sorted(found.actions),
-        rules=[RuleShown.model_validate(rule) for rule in found.rules],
+        rules=[RuleShown.model_validate(rule) for rule in rules],
     )
