@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import stat
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -286,6 +288,23 @@ def test_the_keys_are_public(client: Client) -> None:
     (key,) = json.loads(answer.body)["keys"]
     assert set(key) == {"kty", "crv", "x", "y", "kid", "alg", "use"}
     assert answer.need("Content-Type") == "application/jwk-set+json"
+
+
+def test_a_rotation_from_the_command_line(tmp_path: Path) -> None:
+    environment = {"MOORAGE_ADMIN_PASSWORD": ADMIN}
+    with (
+        serving(tmp_path, arguments=("--auth", "local"), environment=environment) as server,
+        Client(server) as client,
+    ):
+        old = ask_token(client, basic("admin", ADMIN))["token"]
+        for option in ((), ("--at-once",)):
+            command = [str(Path(sys.executable).with_name("moorage")), "key", "rotate", "--root", str(server.root)]
+            done = subprocess.run([*command, *option], capture_output=True, text=True, timeout=60, check=True)
+            assert re.search(r"kid\s+[\w-]{43}", done.stdout)
+            new = ask_token(client, basic("admin", ADMIN))["token"]
+            client.get("/v2/", [bearer(new)]).expect(200)
+            if not option:
+                client.get("/v2/", [bearer(old)]).expect(200)
 
 
 # The first start

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from moorage.accounts.bootstrap import read_secret
 from moorage.app.api import ApiParts, services
+from moorage.auth.settings import LocalSettings
 from moorage.core.access import SYSTEM
 from moorage.core.clock import SystemClock
 from moorage.metadata.factory import SQLITE, open_database, sqlite_path
@@ -63,5 +65,14 @@ def local_api(settings: Settings) -> LocalApi:
 
     database = open_database(url)
     return LocalApi(
-        build(services(ApiParts(database, SystemClock(), settings.auth, local=settings.local)), system), database
+        build(services(ApiParts(database, SystemClock(), settings.auth, local=_local(settings))), system), database
     )
+
+
+def _local(settings: Settings) -> LocalSettings | None:
+    """The settings of accounts with the secret that keys are sealed with; None where there never was one."""
+    local = settings.local or LocalSettings(secret_file=settings.root / "secret.key")
+    if local.secret:
+        return local
+    file = local.secret_file
+    return replace(local, secret=read_secret(file)) if file is not None and file.exists() else None
