@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from moorage.accounts.journal import Journal
     from moorage.accounts.login import Login
     from moorage.auth.passwords import Passwords
-    from moorage.auth.ports import Attempts, Authenticator, PasswordSource, Policy, Sight
+    from moorage.auth.ports import Attempts, Authenticator, CertificateOwners, PasswordSource, Policy, Sight
     from moorage.auth.settings import LocalSettings
     from moorage.config.settings import Settings
     from moorage.core.clock import Clock
@@ -28,6 +28,7 @@ class Access:
         authenticator: who asks; None where everybody may do everything.
         policy: what they may do; None as above.
         sight: what they get to see in lists; None where everybody who may list sees all.
+        certificates: whose client certificates are; None where they are not looked at.
         login, passwords, journal, attempts: of accounts of our own; None in other modes.
         doors: of the root beside `/v2/`.
         starts: to be awaited once the database is open, before anything is served.
@@ -42,6 +43,7 @@ class Access:
     journal: Journal | None = None
     attempts: Attempts | None = None
     sight: Sight | None = None
+    certificates: CertificateOwners | None = None
     doors: list[Door] = field(default_factory=list)
     starts: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     tasks: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
@@ -53,7 +55,7 @@ class Access:
             return None
         from moorage.http.v2.guard import Guard
 
-        return Guard(self.authenticator, self.policy)
+        return Guard(self.authenticator, self.policy, self.certificates)
 
 
 def access_of(
@@ -131,11 +133,23 @@ def _local(
         journal,
         counted,
         DatabaseSight(database, clock),
+        certificates=_certificates(local, database, clock, journal),
         doors=[TokenDoor(login, issue, refresh, keys, local.service), oidc.door()],
         starts=[keys.load],
         tasks=[keys.run, journal.run],
         closes=[oidc.close, *(each.close for each in sources), journal.close],
     )
+
+
+def _certificates(
+    local: LocalSettings, database: Database, clock: Clock, journal: Journal
+) -> CertificateOwners | None:
+    if local.certificates is None:
+        return None
+    from moorage.accounts.certificate_login import CertificateLogin
+    from moorage.auth.certificates import Certificates
+
+    return CertificateLogin(database, clock, Certificates(local.certificates, clock), journal)
 
 
 def _directories(local: LocalSettings) -> list[PasswordSource]:

@@ -138,6 +138,18 @@ class JobTokens(Protocol):
         ...
 
 
+class CertificateOwners(Protocol):
+    """Knows whose a client certificate is."""
+
+    async def identify(self, header: str, chain: str, address: str, request_id: str) -> Identity | None:
+        """The owner of the certificate in `Client-Cert`; None where it is nobody's here.
+
+        Raises:
+            Unauthorized: it is not valid.
+        """
+        ...
+
+
 class Policy(Protocol):
     """What an identity may do. The one place where that is decided."""
 

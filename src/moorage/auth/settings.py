@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from moorage.auth.certificate_settings import CertificateSettings
 from moorage.auth.ldap_settings import LdapSettings
 
 
@@ -81,6 +82,7 @@ class LocalSettings:
     secret: what private keys in the database are encrypted with; "" until the supervisor has read or made the file.
     secret_file: where it is kept when the configuration does not name it.
     ldap: directories whose users come in too, asked in this order.
+    certificates: client certificates as identity; None: they are not looked at.
     oidc: providers that people log in with.
     issuers: issuers of tokens that may be at private addresses, those of `oidc` too.
     personal_seconds: how long a personal access token may live at most.
@@ -96,6 +98,7 @@ class LocalSettings:
     secret: str = field(default="", repr=False)
     secret_file: Path | None = None
     ldap: tuple[LdapSettings, ...] = ()
+    certificates: CertificateSettings | None = None
     oidc: tuple[OidcSettings, ...] = ()
     issuers: tuple[IssuerSettings, ...] = ()
     personal_seconds: int = 366 * 86400

@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from moorage.auth.settings import LocalSettings
+from moorage.config.build_certificates import build_certificates
 from moorage.config.build_ldap import build_ldap
 from moorage.config.build_oidc import build_oidc
 from moorage.config.check import Values
@@ -36,6 +37,7 @@ def build_local(values: Values, root: Path) -> LocalSettings:
         oidc=oidc,
         issuers=issuers,
         ldap=build_ldap(values),
+        certificates=build_certificates(values),
     )
 
 

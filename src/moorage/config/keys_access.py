@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from moorage.config.keys import Key, Kind, Source, Status, parts
+from moorage.config.keys_certificates import CERTIFICATES
 from moorage.config.keys_ldap import LDAP
 from moorage.config.keys_local import LOCAL
 from moorage.config.keys_oidc import OIDC
@@ -22,6 +23,7 @@ AUTH = (
     *LOCAL,
     *OIDC,
     *LDAP,
+    *CERTIFICATES,
     Key("auth.htpasswd", Kind.SECTION, "Users in an htpasswd file with bcrypt hashes."),
     Key("auth.htpasswd.realm", Kind.TEXT, "Name shown to clients. Required.", example="Registry"),
     Key(

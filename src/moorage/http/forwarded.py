@@ -52,6 +52,10 @@ class Forwarded:
             host = _last(headers.get(b"x-forwarded-host", b"")) or host
         return f"{scheme}://{host.decode('latin-1')}" if _HOST.fullmatch(host) else ""
 
+    def is_proxy(self, peer: str) -> bool:
+        """Whether the peer is one of the trusted proxies."""
+        return bool(self._trusted) and self._is_trusted(peer)
+
     def _is_trusted(self, text: str) -> bool:
         try:
             address = ipaddress.ip_address(text)

@@ -105,6 +105,13 @@ class Request:
         """The client's address, behind trusted proxies too; `unix` for a local socket."""
         return self._forwarded.client(self._peer(), self.headers)
 
+    def client_certificate(self) -> tuple[str, str] | None:
+        """`Client-Cert` and `Client-Cert-Chain` (RFC 9440) where a trusted proxy wrote them; None else."""
+        certificate = self.header(b"client-cert")
+        if certificate is None or not self._forwarded.is_proxy(self._peer()):
+            return None
+        return certificate, self.header(b"client-cert-chain") or ""
+
     def origin(self) -> str:
         """Scheme and host by which the client reached us; those of `http.host` where that is configured."""
         return self._host or self._forwarded.origin(self._peer(), self.headers, self._scope.get("scheme", "http"))

@@ -34,6 +34,14 @@ ACCESS_TOKEN = Lookup(
 )
 """hash -> the owner's id, name, admin, disabled, epoch; the token's id, scopes, expires_at."""
 
+ROBOT_BY_NAME = Lookup(
+    select(robots.c.id, robots.c.name, robots.c.disabled, robots.c.expires_at).where(
+        robots.c.name == bindparam("name")
+    ),
+    ("name",),
+)
+"""name -> id, name, disabled, expires_at."""
+
 ROBOT_SECRET = Lookup(
     select(
         robots.c.id,

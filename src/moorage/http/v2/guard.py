@@ -20,7 +20,7 @@ from moorage.core.names import parse_name
 from moorage.http.v2.routes import CATALOG, Table, endpoint, match
 
 if TYPE_CHECKING:
-    from moorage.auth.ports import Authenticator, Policy
+    from moorage.auth.ports import Authenticator, CertificateOwners, Policy
     from moorage.core.access import Identity
     from moorage.http.request import Request
     from moorage.http.v2.routes import Handler
@@ -35,9 +35,13 @@ class Guard:
     Args:
         authenticator: finds out who asks.
         policy: what they may do.
+        certificates: whose client certificates are, asked where no other credentials came; None: nobody's.
     """
 
-    def __init__(self, authenticator: Authenticator, policy: Policy) -> None:
+    def __init__(
+        self, authenticator: Authenticator, policy: Policy, certificates: CertificateOwners | None = None
+    ) -> None:
+        self._certificates = certificates
         self._authenticator = authenticator
         self._policy = policy
 
@@ -97,6 +101,11 @@ class Guard:
 
     async def _identify(self, request: Request) -> Identity:
         credentials = request.header(b"authorization")
+        if credentials is None and self._certificates is not None:
+            shown = request.client_certificate()
+            owner = await self._certificates.identify(*shown, request.address, request.id) if shown else None
+            if owner is not None:
+                return owner
         identity = self._authenticator.known(credentials)
         if identity is None:
             identity = await self._authenticator.identify(credentials, request.address, request.id)
