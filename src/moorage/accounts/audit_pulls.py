@@ -6,6 +6,7 @@ own transaction.
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, NamedTuple
 
 from moorage.core.access import SYSTEM
@@ -65,9 +66,10 @@ class PullLog:
         self._tell_lost = lost
         self._noted: dict[_Pull, _Noted] = {}
         self._lost = 0
+        self._lock = threading.Lock()
 
     def note(self, caller: Caller, name: str, digest: str, tag: str = "") -> None:
-        """Remember that a manifest was sent; costs about a microsecond, does not wait and never fails.
+        """Remember that a manifest was sent; costs about a microsecond, does not wait and never fails. In any thread.
 
         Args:
             caller: to whom.
@@ -77,13 +79,14 @@ class PullLog:
         """
         identity = caller.identity
         pull = _Pull(identity.name, identity.kind, identity.credential, caller.address, name, digest, tag)
-        noted = self._noted.get(pull)
-        if noted is not None:
-            noted.count += 1
-        elif len(self._noted) < MOST:
-            self._noted[pull] = _Noted(caller, self._clock.now())
-        else:
-            self._lost += 1
+        with self._lock:
+            noted = self._noted.get(pull)
+            if noted is not None:
+                noted.count += 1
+            elif len(self._noted) < MOST:
+                self._noted[pull] = _Noted(caller, self._clock.now())
+            else:
+                self._lost += 1
 
     async def flush(self) -> int:
         """Write what was noted, in one transaction; returns how many entries that were.
@@ -93,14 +96,16 @@ class PullLog:
         Raises:
             Unavailable: the database does not answer; what was noted is kept for the next time.
         """
-        if not self._noted and not self._lost:
+        with self._lock:
+            noted, self._noted = self._noted, {}
+            lost, self._lost = self._lost, 0
+        if not noted and not lost:
             return 0
-        noted, self._noted = self._noted, {}
-        lost, self._lost = self._lost, 0
         try:
             await self._database.write(lambda connection: self._write(connection, noted, lost), durable=False)
         except BaseException:
-            self._keep(noted, lost)
+            with self._lock:
+                self._keep(noted, lost)
             raise
         if lost:
             self._tell_lost(lost)

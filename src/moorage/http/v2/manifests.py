@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from moorage.core.digest import Digest, looks_like_digest, parse_digest
@@ -13,6 +14,8 @@ from moorage.http.v2.spool import Spool
 from moorage.registry.push import Wish
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
     from moorage.accounts.audit_pulls import PullLog
     from moorage.core.names import Reference, Tag
     from moorage.http.request import Request
@@ -59,9 +62,14 @@ class Manifests:
             return Response(304, headers[2:])
         if request.method == "HEAD":
             return Response(200, headers)
-        if self._pulls is not None:
-            self._pulls.note(request.caller, name, manifest.digest, "" if isinstance(reference, Digest) else reference)
         body = manifest.payload if manifest.payload is not None else self._pull.payload(manifest)
+        if self._pulls is not None:
+            tag = "" if isinstance(reference, Digest) else reference
+            note = partial(self._pulls.note, request.caller, name, manifest.digest, tag)
+            if isinstance(body, bytes):
+                note()
+            else:
+                body = _noted(body, note)
         return Response(200, headers, body)
 
     async def put(self, request: Request) -> Response:
@@ -90,6 +98,13 @@ class Manifests:
         name = parse_name(request.name)
         await self._delete.manifest(name, _sought(request.reference), request.caller)
         return Response(202, [(b"content-length", b"0")])
+
+
+async def _noted(pieces: AsyncIterator[bytes], note: Callable[[], None]) -> AsyncIterator[bytes]:
+    """The pieces; noted when they are sent, since an answer in pieces may be made twice and sent once."""
+    note()
+    async for piece in pieces:
+        yield piece
 
 
 def _sought(reference: str) -> Reference:
