@@ -25,6 +25,7 @@ from moorage.metadata.repositories import ensure_repository
 from moorage.metadata.tables import repositories
 from moorage.metadata.tables_access import audit, group_members, groups, projects, robots, users
 from tests.support.accounts import ADMIN_CALLER, HeldClock, as_user, unique
+from tests.support.facts import Facts
 from tests.support.registry import Registry
 
 NOW = 1_000_000.0
@@ -76,7 +77,7 @@ async def rows(database: Database, prefix: str) -> dict[str, tuple[str, bool]]:
 async def push(database: Database, *names: str) -> None:
     """Repositories, as first pushes make them."""
     for name in names:
-        await database.write(lambda connection, name=name: ensure_repository(connection, name, NOW))
+        await Facts(database).write(ensure_repository, name, NOW)
 
 
 @pytest.fixture
@@ -309,17 +310,13 @@ async def test_hidden_names_cost_nothing(database: Database, making: Projects, g
     assert await database.read(count) == before
 
 
-DOCUMENT = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {
-            "Sid": "AllowCrossAccountPull",
-            "Effect": "Allow",
-            "Principal": {"AWS": "arn:aws:iam::987654321098:root"},
-            "Action": ["ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage", "ecr:BatchCheckLayerAvailability"],
-        }
-    ],
+STATEMENT: dict[str, object] = {
+    "Sid": "AllowCrossAccountPull",
+    "Effect": "Allow",
+    "Principal": {"AWS": "arn:aws:iam::987654321098:root"},
+    "Action": ["ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage", "ecr:BatchCheckLayerAvailability"],
 }
+DOCUMENT = {"Version": "2012-10-17", "Statement": [STATEMENT]}
 
 
 async def test_a_policy_document_twice(
@@ -337,8 +334,7 @@ async def test_a_policy_document_twice(
     assert await policy.allowed(alice, f"{team}/app") == {PULL}
     second = await documents.apply(ADMIN_CALLER, project.id, DOCUMENT, principals=known)
     assert (second.made, second.kept, second.removed) == ((), first.made, ())
-    (statement,) = DOCUMENT["Statement"]
-    more = {"Statement": [{**statement, "Action": "ecr:*"}]}
+    more = {"Statement": [{**STATEMENT, "Action": "ecr:*"}]}
     third = await documents.apply(ADMIN_CALLER, project.id, more, principals=known)
     assert (len(third.made), third.removed) == (1, first.made)
     assert await policy.allowed(alice, f"{team}/app") == EVERYTHING - {"admin"}
