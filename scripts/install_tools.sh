@@ -24,7 +24,6 @@ fuse-overlayfs   fuse-overlayfs
 gcc              gcc
 iptables         iptables
 jq               jq
-nginx-light      nginx
 openssl          openssl
 podman           podman
 postgresql       initdb
