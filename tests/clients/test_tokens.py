@@ -118,7 +118,7 @@ def test_a_robot_and_a_personal_access_token(
     name, host = token_registry.name(repository, kind), token_registry.host
     if kind == "robot":
         user = f"+{repository.replace('/', '.')}"
-        secret = accounts.robot(user)
+        secret = accounts.robot(user, "writer")
     else:
         user = f"{repository.replace('/', '.')}.owner"
         secret = accounts.pat(accounts.user(user))

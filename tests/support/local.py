@@ -62,10 +62,12 @@ class Accounts:
         self.run(statement, user_id, secret[-8:], hash_secret(secret), scopes)
         return secret
 
-    def robot(self, name: str) -> str:
-        """A robot's secret; the robot is one of the system."""
+    def robot(self, name: str, role: str = "") -> str:
+        """A robot's secret; the robot is one of the system, with a role everywhere or none."""
         secret = new_secret(ROBOT)
         row = self.run(_ROBOT, name)
+        if role:
+            self.run(_GRANT, row, role)
         statement = "INSERT INTO robot_secrets (robot_id, hash, created_at) VALUES (?,?,1)"
         self.run(statement, row, hash_secret(secret))
         return secret
@@ -78,6 +80,11 @@ class Accounts:
 
 _ROBOT = """
 INSERT INTO robots (name, description, disabled, epoch, created_at, created_by, version) VALUES (?,'',0,0,1,'',1)
+"""
+
+_GRANT = """
+INSERT INTO grants (project_id, pattern, principal_kind, principal_id, effect, role, actions, note, created_at,
+    created_by, version) VALUES (1, '', 'robot', ?, 'allow', ?, '', '', 1, '', 1)
 """
 
 
