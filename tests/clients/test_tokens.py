@@ -80,15 +80,8 @@ def test_other_clients_take_dockers_identity_token(
     program.run("crane", "push", small.layout, name)
     assert program.run("crane", "digest", name) == small.digest
     assert program.run("oras", "resolve", "--plain-http=false", name) == small.digest
-    inspected = [
-        "skopeo",
-        "inspect",
-        "--authfile",
-        tmp_path / "config.json",
-        "--format",
-        "{{.Digest}}",
-        f"docker://{name}",
-    ]
+    file = str(tmp_path / "config.json")
+    inspected = ["skopeo", "inspect", "--authfile", file, "--format", "{{.Digest}}", f"docker://{name}"]
     assert program.run(*inspected) == small.digest
     assert program.run("regctl", "manifest", "head", "--format", "{{.GetDescriptor.Digest}}", name) == small.digest
 
