@@ -182,6 +182,14 @@ def test_users_of_an_htpasswd_file_are_admins(serve: Serve, tmp_path: Path) -> N
         check_problem(nobody.ask("POST", "/login", {"name": "ada", "password": PASSWORD}), 404)
 
 
+def test_there_is_no_api_where_another_program_gives_out_the_tokens(serve: Serve, tmp_path: Path) -> None:
+    (tmp_path / "keys.json").write_text('{"keys": []}')
+    token = {"realm": "https://x.example/token", "service": "s", "issuer": "i", "jwks": str(tmp_path / "keys.json")}
+    server = serve(config={"version": "0.1", "auth": {"token": token}})
+    with asking(server, "", "") as nobody:
+        assert "auth.token" in check_problem(nobody.ask("GET", "/me"), 404)["detail"]
+
+
 def test_the_key_that_signs_is_replaced(server: Server, admin: Api) -> None:
     before = httpx.get(f"{server.base}/token/jwks").json()["keys"]
     kid = admin.make("/keys/rotate")["kid"]
