@@ -14,6 +14,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event, text
 
+from moorage.accounts.decision import decide
+from moorage.accounts.visibility import visible_repositories
+from moorage.core.access import ANONYMOUS, Identity
 from moorage.core.digest import digest_of
 from moorage.core.events import Event
 from moorage.metadata import (
@@ -82,6 +85,13 @@ LOOKED_UP: dict[str, Query] = {
     "a payload": lambda c: manifests.payload_of(c, 1, DIGEST, "a/b"),
     "a linked blob": lambda c: blobs.find_linked(c, 1, DIGEST),
     "a source": lambda c: blobs.find_source(c, DIGEST),
+    "sources": lambda c: blobs.sources(c, DIGEST, 16),
+    "a repository's place": lambda c: repositories.place_of(c, "a"),
+    "a new repository": lambda c: repositories.make_repository(c, "new/app", 5.0),
+    "what anonymous sees": lambda c: visible_repositories(c, ANONYMOUS, "m", 100, 5.0),
+    "what a user sees": lambda c: visible_repositories(c, Identity("a", "user", 1), "m", 100, 5.0),
+    "what a user may do": lambda c: decide(c, Identity("a", "user", 1), "a/b/c", 5.0),
+    "what a robot may do": lambda c: decide(c, Identity("a+b", "robot", 1), "a/b/c", 5.0),
     "linked blobs": lambda c: blobs.linked_digests(c, 1, [DIGEST, NEW.digest]),
     "a new blob": lambda c: blobs.add_blob(c, blobs.StoredBlob(DIGEST, 1, "x"), 1.0),
     "linking a blob": lambda c: blobs.link_blob(c, 1, DIGEST, 1.0),

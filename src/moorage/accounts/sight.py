@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from moorage.core.clock import Clock
     from moorage.metadata.database import Database
 
-MOST_SOURCES = 50
+MOST_SOURCES = 16
 """Repositories of a blob that are looked at for a mount that names none; a base layer is in thousands."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, delete, or_, select, update
+from sqlalchemy import and_, delete, or_, select, union_all, update
 
 from moorage.core.access import ROLES
 from moorage.metadata.pages import insert_new
@@ -111,14 +111,14 @@ def list_grants_of(connection: Connection, kind: str, row: int, after: int, limi
 
 
 def grants_on(connection: Connection, identity: Identity, chain: Iterable[int], now: float) -> list[Grant]:
-    """Grants that count for an identity in some projects now, whatever their pattern."""
-    where = (grants.c.project_id.in_(list(chain)), _principals(identity), _alive(now))
-    return _all(connection, _select().where(*where).order_by(grants.c.id))
+    """Grants that count for an identity in some projects now, whatever their pattern, in the order of their ids."""
+    there = grants.c.project_id.in_(list(chain))
+    return sorted(_counting(connection, identity, and_(there, _alive(now))), key=lambda grant: grant.id)
 
 
 def grants_to(connection: Connection, identity: Identity, now: float) -> list[Grant]:
-    """All grants that count for an identity now."""
-    return _all(connection, _select().where(_principals(identity), _alive(now)).order_by(grants.c.id))
+    """All grants that count for an identity now, in no order."""
+    return _counting(connection, identity, _alive(now))
 
 
 def add_grant(connection: Connection, new: NewGrant, now: float) -> int:
@@ -139,6 +139,12 @@ def change_grant(connection: Connection, row: int, values: Mapping[str, Any]) ->
 def remove_grant(connection: Connection, row: int) -> None:
     """Remove a grant."""
     connection.execute(delete(grants).where(grants.c.id == row))
+
+
+def remove_grants_of(connection: Connection, kind: str, row: int) -> int:
+    """Remove all grants of a principal (`user`, `group` or `robot`); how many."""
+    where = (grants.c.principal_kind == kind, grants.c.principal_id == row)
+    return connection.execute(delete(grants).where(*where)).rowcount
 
 
 def principal_id(connection: Connection, kind: str, name: str) -> int | None:
@@ -169,18 +175,25 @@ def project_of_robot(connection: Connection, row: int) -> str | None:
     return found
 
 
-def _principals(identity: Identity) -> ColumnElement[bool]:
-    """Anonymous counts for all; `authenticated` for who proved to be anybody."""
-    kind, row = grants.c.principal_kind, grants.c.principal_id
-    if identity.kind == "anonymous":
-        return kind == EVERYBODY
-    mine: list[ColumnElement[bool]] = [kind.in_(NAMELESS)]
+def _counting(connection: Connection, identity: Identity, where: ColumnElement[bool]) -> list[Grant]:
+    """Grants of an identity and its groups. Anonymous counts for all; `authenticated` for who proved to be anybody.
+
+    One arm for each kind of principal: with OR between them PostgreSQL may read all grants there are.
+    """
+    wanted: list[tuple[str, list[int]]] = [(EVERYBODY, [0])]
+    if identity.kind != EVERYBODY:
+        wanted.append((AUTHENTICATED, [0]))
     if identity.id and identity.kind in ("user", "robot"):
-        mine.append(and_(kind == identity.kind, row == identity.id))
+        wanted.append((identity.kind, [identity.id]))
     if identity.id and identity.kind == "user":
-        member = select(group_members.c.group_id).where(group_members.c.user_id == identity.id)
-        mine.append(and_(kind == "group", row.in_(member)))
-    return or_(*mine)
+        mine = select(group_members.c.group_id).where(group_members.c.user_id == identity.id)
+        if found := list(connection.scalars(mine)):
+            wanted.append(("group", found))
+    arms = [
+        _select().where(grants.c.principal_kind == kind, grants.c.principal_id.in_(rows), where)
+        for kind, rows in wanted
+    ]
+    return [Grant(*row) for row in connection.execute(union_all(*arms))]
 
 
 def _alive(now: float) -> ColumnElement[bool]:
