@@ -19,9 +19,7 @@ def _group() -> None:
 @command(app, "explain")
 def explain_access(
     client: Client,
-    whom: Annotated[
-        str, typer.Argument(help="A user, a robot, anonymous or authenticated.", show_default=False)
-    ],
+    whom: Annotated[str, typer.Argument(help="A user, a robot, anonymous or authenticated.", show_default=False)],
     repository: Annotated[str, typer.Argument(help="Its name, whether it exists or not.", show_default=False)],
     action: Annotated[str, typer.Argument(help="pull, push, overwrite, delete or admin.", show_default=False)],
 ) -> None:
