@@ -9,6 +9,7 @@ from moorage.core.account_names import parse_group_name
 from moorage.core.audit import OK, AuditEntry
 from moorage.core.errors import Conflict, Invalid, ObjectUnknown
 from moorage.metadata.audit import record
+from moorage.metadata.grants import remove_grants_of
 from moorage.metadata.groups import (
     Group,
     Member,
@@ -23,7 +24,6 @@ from moorage.metadata.groups import (
     remove_member,
 )
 from moorage.metadata.pages import Page
-from moorage.metadata.principals import remove_grants_of
 from moorage.metadata.users import find_user
 
 if TYPE_CHECKING:

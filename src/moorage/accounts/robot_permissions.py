@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from moorage.accounts.token_scopes import is_glob
 from moorage.core.access import DELETE, OVERWRITE, PULL, PUSH, ROLES
 from moorage.core.errors import Invalid
-from moorage.metadata.principals import RobotGrant, project_id_of
+from moorage.metadata.grants import ALLOW, NewGrant
+from moorage.metadata.projects import find_project_by_name
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -62,15 +63,22 @@ def check_permissions(robot: str, project: str, wanted: tuple[RobotPermission, .
             raise Invalid(f"Actions are of {', '.join(_ACTIONS)}.")
 
 
-def as_grant(connection: Connection, project: str, permission: RobotPermission) -> RobotGrant:
-    """A checked permission, with the project's id.
+def as_grant(connection: Connection, robot: int, project: str, permission: RobotPermission, by: str) -> NewGrant:
+    """A checked permission as a grant for a robot.
+
+    Args:
+        connection: to look the project up.
+        robot: its id.
+        project: its project; empty for one of the system.
+        permission: what it is to be allowed.
+        by: who allows it.
 
     Raises:
         Invalid: there is no such project.
     """
     where = project if permission.project is None else permission.project
-    row = project_id_of(connection, where)
-    if row is None:
+    found = find_project_by_name(connection, where)
+    if found is None:
         raise Invalid(f"There is no project {where!r}.")
     actions = ",".join(action for action in _ACTIONS if action in permission.actions)
-    return RobotGrant(row, permission.pattern, permission.role, actions)
+    return NewGrant(found.id, permission.pattern, "robot", robot, ALLOW, permission.role, actions, "", by, None)

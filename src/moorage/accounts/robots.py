@@ -6,7 +6,7 @@ as the caller says, so that programs can be told one after the other.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from moorage.accounts.rights import (
@@ -26,8 +26,9 @@ from moorage.core.account_names import parse_robot_name, project_of
 from moorage.core.audit import OK, AuditEntry
 from moorage.core.errors import Conflict, Denied, Invalid, ObjectUnknown
 from moorage.metadata.audit import record
+from moorage.metadata.grants import add_grant, remove_grants_of
 from moorage.metadata.pages import Page
-from moorage.metadata.principals import grant_to_robot, project_id_of, remove_grants_of
+from moorage.metadata.projects import find_project_by_name
 from moorage.metadata.robots import (
     NewRobot,
     Robot,
@@ -133,8 +134,11 @@ class Robots:
                 raise Conflict(f"There is a robot {name} already.")
             add_secret(connection, row, hash_secret(secret), now)
             for permission in permissions:
-                grant_to_robot(connection, row, as_grant(connection, project, permission), caller.name, now)
-            detail: dict[str, object] = {"expires_at": expires_at, "permissions": len(permissions)}
+                add_grant(connection, as_grant(connection, row, project, permission, caller.name), now)
+            detail: dict[str, object] = {
+                "expires_at": expires_at,
+                "permissions": [asdict(each) for each in permissions],
+            }
             record(connection, _entry("robot.create", caller, name, project_id, detail), now)
             return _found(connection, row)
 
@@ -297,10 +301,10 @@ def _project(connection: Connection, name: str) -> int | None:
     """The id of a robot's project; None for the system."""
     if not name:
         return None
-    row = project_id_of(connection, name)
-    if row is None:
+    project = find_project_by_name(connection, name)
+    if project is None:
         raise ObjectUnknown(f"There is no project {name}, or it is not yours to manage.")
-    return row
+    return project.id
 
 
 def _values(wanted: RobotChange, now: float) -> dict[str, Any]:

@@ -22,8 +22,8 @@ from moorage.core.account_names import parse_user_name
 from moorage.core.audit import OK, REFUSED, AuditEntry
 from moorage.core.errors import Conflict, Denied, Invalid, ObjectUnknown, PreconditionFailed
 from moorage.metadata.audit import record
+from moorage.metadata.grants import remove_grants_of
 from moorage.metadata.pages import Page
-from moorage.metadata.principals import remove_grants_of
 from moorage.metadata.users import (
     NewUser,
     User,
