@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import Connection
 
-from moorage.metadata import access_tokens, groups, principals, robots, users
+from moorage.metadata import access_tokens, grants, groups, projects, robots, users
 from moorage.metadata.database import Database
 from moorage.metadata.pages import Page
 from moorage.metadata.postgres import PostgresDatabase
@@ -49,8 +49,8 @@ LOOKED_UP: dict[str, Query] = {
     "removing a robot": lambda c: robots.remove_robot(c, 1),
     "a user's tokens": lambda c: access_tokens.list_tokens_of(c, 1, 5, 100),
     "how many tokens": lambda c: access_tokens.count_tokens_of(c, 1),
-    "grants of a robot": lambda c: principals.remove_grants_of(c, "robot", 1),
-    "a project by name": lambda c: principals.project_id_of(c, "a"),
+    "grants of a robot": lambda c: grants.remove_grants_of(c, "robot", 1),
+    "a project by name": lambda c: projects.find_project_by_name(c, "a"),
 }
 """A user has so few tokens that to sort them is no matter."""
 

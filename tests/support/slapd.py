@@ -173,5 +173,5 @@ def _add(url: str, content: str) -> None:
                 dn = value
             else:
                 attributes.setdefault(name, []).append(value)
-        connection.add(dn, attributes=attributes)
+        connection.add(dn, attributes=attributes)  # type: ignore[no-untyped-call]
     connection.unbind()

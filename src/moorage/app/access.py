@@ -29,7 +29,8 @@ class Access:
         policy: what they may do; None as above.
         sight: what they get to see in lists; None where everybody who may list sees all.
         certificates: whose client certificates are; None where they are not looked at.
-        login, passwords, journal, attempts: of accounts of our own; None in other modes.
+        journal: where refusals and logins are noted; None where everybody may do everything.
+        login, passwords, attempts: of accounts of our own; None in other modes.
         doors: of the root beside `/v2/`.
         starts: to be awaited once the database is open, before anything is served.
         tasks: to be run beside the requests for as long as the worker lives.
@@ -55,7 +56,8 @@ class Access:
             return None
         from moorage.http.v2.guard import Guard
 
-        return Guard(self.authenticator, self.policy, self.certificates)
+        note = self.journal.note if self.journal is not None else None
+        return Guard(self.authenticator, self.policy, self.certificates, note)
 
 
 def access_of(
@@ -70,15 +72,27 @@ def access_of(
         from moorage.auth.htpasswd import HtpasswdFile
         from moorage.auth.plain_policy import PlainPolicy
 
-        return Access(BasicAuthenticator(HtpasswdFile(settings.htpasswd), password_executor()), PlainPolicy())
+        basic = BasicAuthenticator(HtpasswdFile(settings.htpasswd), password_executor())
+        return _with_journal(Access(basic, PlainPolicy()), settings, database, clock)
     if settings.token is not None:
         from moorage.auth.external_tokens import ExternalTokens
         from moorage.auth.plain_policy import PlainPolicy
 
-        return Access(ExternalTokens(settings.token, clock), PlainPolicy())
+        tokens = ExternalTokens(settings.token, clock)
+        return _with_journal(Access(tokens, PlainPolicy()), settings, database, clock)
     if settings.local is not None:
         return _local(settings, settings.local, database, clock, attempts)
     return Access()
+
+
+def _with_journal(access: Access, settings: Settings, database: Database, clock: Clock) -> Access:
+    """What is refused goes to the audit log, where there is one."""
+    from moorage.accounts.journal import Journal
+
+    access.journal = Journal(database, clock, audit=settings.audit.enabled)
+    access.tasks.append(access.journal.run)
+    access.closes.append(access.journal.close)
+    return access
 
 
 def _local(
@@ -103,7 +117,7 @@ def _local(
     from moorage.auth.slow_checks import password_executor
     from moorage.http.token.door import TokenDoor
 
-    journal = Journal(database, clock)
+    journal = Journal(database, clock, audit=settings.audit.enabled)
     oidc = Oidc(local, database, clock, journal)
     counted = attempts(master_key(local.secret))
     reader = TokenReader(local.issuer, local.service, clock)
@@ -141,9 +155,7 @@ def _local(
     )
 
 
-def _certificates(
-    local: LocalSettings, database: Database, clock: Clock, journal: Journal
-) -> CertificateOwners | None:
+def _certificates(local: LocalSettings, database: Database, clock: Clock, journal: Journal) -> CertificateOwners | None:
     if local.certificates is None:
         return None
     from moorage.accounts.certificate_login import CertificateLogin

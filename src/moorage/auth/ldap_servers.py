@@ -193,7 +193,7 @@ class Link:
         encrypted = parts.scheme == "ldaps"
         seconds = min(self._settings.connect_seconds, self._left())
         server = ldap3.Server(
-            parts.hostname,
+            parts.hostname or "",
             parts.port or (LDAPS_PORT if encrypted else LDAP_PORT),
             use_ssl=encrypted,
             tls=_Tls(self._settings) if encrypted or self._settings.starttls else None,
@@ -350,7 +350,7 @@ def service_password(settings: LdapSettings) -> bytes:
     return password
 
 
-class _Tls(ldap3.Tls):  # type: ignore[misc]
+class _Tls(ldap3.Tls):
     """TLS with the certificate's authority and host name checked, as the standard library does it."""
 
     def __init__(self, settings: LdapSettings) -> None:

@@ -9,11 +9,12 @@ import pytest
 from moorage.core import errors
 from moorage.core.errors import RegistryError, TooManyRequests, Unauthorized, Unavailable, UploadRangeInvalid
 
-# Distribution specification, "Error Codes", and the four that Distribution has beside them.
+# Distribution specification, "Error Codes", the four that Distribution has beside them, and the management API's own.
 CODES = {
     "BLOB_UNKNOWN", "BLOB_UPLOAD_INVALID", "BLOB_UPLOAD_UNKNOWN", "DIGEST_INVALID", "MANIFEST_BLOB_UNKNOWN",
     "MANIFEST_INVALID", "MANIFEST_UNKNOWN", "NAME_INVALID", "NAME_UNKNOWN", "SIZE_INVALID", "UNAUTHORIZED", "DENIED",
     "UNSUPPORTED", "TOOMANYREQUESTS", "UNKNOWN", "UNAVAILABLE", "PAGINATION_NUMBER_INVALID", "TAG_INVALID",
+    "INVALID", "NOT_FOUND", "CONFLICT",
 }  # fmt: skip
 TREE = [one for _, one in inspect.getmembers(errors, inspect.isclass) if issubclass(one, RegistryError)]
 STATUSES = {
@@ -22,6 +23,7 @@ STATUSES = {
     "TooManyTags": 414, "NameUnknown": 404, "ManifestUnknown": 404, "BlobUnknown": 404, "UploadUnknown": 404,
     "UploadRangeInvalid": 416, "Unauthorized": 401, "Denied": 403, "Unsupported": 405, "PreconditionFailed": 412,
     "TooManyRequests": 429, "ReadOnly": 405, "Unavailable": 503, "StorageFull": 507, "RegistryError": 500,
+    "Invalid": 422, "ObjectUnknown": 404, "Conflict": 409, "InsufficientScope": 401,
 }  # fmt: skip
 
 

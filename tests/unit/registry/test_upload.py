@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from moorage.core.access import ANONYMOUS
+from moorage.core.access import ANONYMOUS, Caller
 from moorage.core.digest import digest_of
 from moorage.core.errors import (
     BlobUnknown,
@@ -307,8 +307,9 @@ async def test_a_database_that_fails_at_the_end_leaves_a_plain_answer(registry: 
 
 async def test_events_tell_of_the_blob_and_of_who_pushed_it(registry: Registry) -> None:
     await registry.push_blob(NAME, b"12345")
-    session = await registry.uploads.begin(NAME, ANONYMOUS)
-    await registry.uploads.finish(NAME, session.id, digest_of(b"x"), Chunk(pieces(b"x")), ANONYMOUS)
+    nobody = Caller(ANONYMOUS)
+    session = await registry.uploads.begin(NAME, nobody)
+    await registry.uploads.finish(NAME, session.id, digest_of(b"x"), Chunk(pieces(b"x")), nobody)
     assert [
         (event["action"], event["digest"], event["size"], event["actor"]) for event in await registry.told(NAME)
     ] == [

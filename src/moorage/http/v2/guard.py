@@ -15,11 +15,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from moorage.core.access import ANONYMOUS, EVERYTHING, NOTHING, OVERWRITE, PULL, PUSH, Caller
+from moorage.core.audit import REFUSED, AuditEntry
 from moorage.core.errors import Denied, InsufficientScope, NameInvalid, RegistryError, Unauthorized
 from moorage.core.names import parse_name
 from moorage.http.v2.routes import CATALOG, Table, endpoint, match
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from moorage.auth.ports import Authenticator, CertificateOwners, Policy
     from moorage.core.access import Identity
     from moorage.http.request import Request
@@ -36,18 +39,27 @@ class Guard:
         authenticator: finds out who asks.
         policy: what they may do.
         certificates: whose client certificates are, asked where no other credentials came; None: nobody's.
+        note: has what was refused written to the audit log.
     """
 
     def __init__(
-        self, authenticator: Authenticator, policy: Policy, certificates: CertificateOwners | None = None
+        self,
+        authenticator: Authenticator,
+        policy: Policy,
+        certificates: CertificateOwners | None = None,
+        note: Callable[[AuditEntry], None] | None = None,
     ) -> None:
         self._certificates = certificates
+        self._note = note
         self._authenticator = authenticator
         self._policy = policy
 
     def knows(self, request: Request) -> bool:
         """Whether it can be told at once who asks: nobody, or somebody with a token that was verified before."""
-        return self._authenticator.known(request.header(b"authorization")) is not None
+        credentials = request.header(b"authorization")
+        if credentials is None and self._certificates is not None:
+            return False
+        return self._authenticator.known(credentials) is not None
 
     async def admit(self, request: Request, routes: Table) -> Handler:
         """The handler of a request that is allowed.
@@ -62,7 +74,19 @@ class Guard:
         except Unauthorized as error:
             if not error.challenge:
                 error.challenge = self._authenticator.challenge(request.origin(), error.scope, error.error)
+            if isinstance(error, InsufficientScope):
+                self._refused(request)
             raise
+        except Denied:
+            self._refused(request)
+            raise
+
+    def _refused(self, request: Request) -> None:
+        """Note that somebody known asked for what they may not; who is unknown has not been refused anything yet."""
+        if self._note is not None:
+            detail: dict[str, object] = {"method": request.method, "route": request.route}
+            kind = "repository" if request.name else "system"
+            self._note(AuditEntry("access", REFUSED, request.caller, kind, request.name, detail=detail))
 
     async def may_mount(self, request: Request, target: str, source: str) -> bool:
         """Whether a blob of `source` may be linked in `target`, going by rights alone.
