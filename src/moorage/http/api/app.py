@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fastapi import Depends, FastAPI, Request
+from fastapi.dependencies.utils import get_flat_params
 from fastapi.exceptions import RequestValidationError
+from fastapi.params import Query
+from fastapi.routing import APIRoute, iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -13,13 +16,11 @@ from moorage import __version__
 from moorage.core.errors import Invalid, RegistryError
 from moorage.http.api.door import REQUEST
 from moorage.http.api.errors import PROBLEM, problem, problem_of
-from moorage.http.api.openapi import Index, describe
+from moorage.http.api.openapi import Index, Operation, describe
 from moorage.http.api.routers import ROUTERS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from fastapi.routing import APIRoute
+    from collections.abc import Iterator, Mapping
 
     from moorage.http.api.who import Ask
 
@@ -55,12 +56,22 @@ def build(services: Mapping[type, object], ask: Ask, prefix: str = "") -> FastAP
         application.include_router(router, prefix=PREFIX)
     made = application.openapi
     application.openapi = lambda: describe(made())  # type: ignore[method-assign]
-    application.state.index = Index(application.openapi())
+    application.state.index = Index(_operations(application))
     application.add_exception_handler(RegistryError, _raised)
     application.add_exception_handler(RequestValidationError, _not_valid)
     application.add_exception_handler(HTTPException, _no_route)
     application.add_exception_handler(Exception, _raised)
     return application
+
+
+def _operations(application: FastAPI) -> Iterator[Operation]:
+    """All operations, read from the routes: to make the whole description for that takes half a second."""
+    for context in iter_route_contexts(application.routes):
+        route = context.original_route
+        if isinstance(route, APIRoute) and context.path_format is not None:
+            fields = get_flat_params(route.dependant)
+            names = frozenset(field.alias for field in fields if isinstance(field.field_info, Query))
+            yield Operation(route.name, context.path_format, frozenset(route.methods or ()), names)
 
 
 def _operation(route: APIRoute) -> str:

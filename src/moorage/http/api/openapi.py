@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -77,18 +79,26 @@ def _problem_schema() -> dict[str, Any]:
     return Problem.model_json_schema()
 
 
-class Index:
-    """Questions about a description that are asked with every request."""
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One method of one path of the description, and the query parameters that it has."""
 
-    def __init__(self, document: dict[str, Any]) -> None:
+    name: str
+    path: str
+    methods: frozenset[str]
+    parameters: frozenset[str]
+
+
+class Index:
+    """Questions about the operations that are asked with every request."""
+
+    def __init__(self, operations: Iterable[Operation]) -> None:
         self._parameters: dict[str, frozenset[str]] = {}
-        self._paths: list[tuple[re.Pattern[str], list[str]]] = []
-        for path, operations in document["paths"].items():
-            found = [method for method in METHODS if method in operations]
-            self._paths.append((_pattern(path), sorted(method.upper() for method in found)))
-            for method in found:
-                names = (each["name"] for each in operations[method].get("parameters", ()) if each["in"] == "query")
-                self._parameters[operations[method]["operationId"]] = frozenset(names)
+        found: dict[str, set[str]] = {}
+        for operation in operations:
+            self._parameters[operation.name] = operation.parameters
+            found.setdefault(operation.path, set()).update(operation.methods)
+        self._paths = [(_pattern(path), sorted(methods)) for path, methods in found.items()]
 
     def parameters(self, operation: str) -> frozenset[str]:
         """The query parameters of an operation."""
