@@ -8,6 +8,7 @@ cores=$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
 parallel=()
 if [ "$cores" -ge 2 ]; then
     # worksteal: the long tests of one file do not wait behind one another.
-    parallel=(-n "$((cores < 4 ? cores : 4))" --dist worksteal)
+    # One more than there are cores: many tests wait for a server, and not for a core.
+    parallel=(-n "$((cores < 4 ? cores + 1 : 4))" --dist worksteal)
 fi
 exec .venv/bin/python -m pytest "${parallel[@]}" -m "not long" "$@"

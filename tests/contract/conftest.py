@@ -13,7 +13,6 @@ from sqlalchemy import delete
 
 from moorage.auth.slow_checks import password_executor
 from moorage.metadata.database import Database
-from moorage.metadata.migrate import migrate
 from moorage.metadata.repositories import ensure_repository
 from moorage.metadata.tables_access import signing_keys
 from tests.support.facts import Facts, SqliteTemplate, opened
@@ -45,9 +44,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
             yield template.copy_to(tmp_path_factory.mktemp("facts") / "moorage.db")
         else:
             cluster: PostgresCluster = request.getfixturevalue("postgres_cluster")
-            url = stack.enter_context(cluster.database())
-            migrate(url)
-            yield url
+            yield stack.enter_context(cluster.database(migrated=True))
 
 
 @pytest.fixture

@@ -42,11 +42,9 @@ def database_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
         template: SqliteTemplate = request.getfixturevalue("sqlite_template")
         yield template.copy_to(tmp_path_factory.mktemp("facts") / "moorage.db")
         return
-    from moorage.metadata.migrate import migrate
 
     cluster: PostgresCluster = request.getfixturevalue("postgres_cluster")
-    with cluster.database() as url:
-        migrate(url)
+    with cluster.database(migrated=True) as url:
         yield url
 
 

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from moorage.metadata.migrate import migrate
 from tests.support.programs import find_program, missing
 
 SETTINGS = {
@@ -33,6 +34,7 @@ SETTINGS = {
     "timezone": "UTC",
     "log_min_messages": "warning",
 }
+TEMPLATE = "migrated"
 READY_SECONDS = 30.0
 STOP_SECONDS = 20.0
 
@@ -117,6 +119,7 @@ class PostgresCluster:
         self.password = secrets.token_urlsafe(16)
         self._process: subprocess.Popen[bytes] | None = None
         self._count = 0
+        self._has_template = False
 
     def create(self) -> None:
         """Lay the cluster out in its folder."""
@@ -205,11 +208,18 @@ class PostgresCluster:
         return f"postgresql://moorage:{quote(self.password, safe='')}@127.0.0.1:{self.port}/{database}"
 
     @contextmanager
-    def database(self) -> Iterator[str]:
-        """A new, empty database; gives its address, and drops it at the end whoever is still connected."""
+    def database(self, *, migrated: bool = False) -> Iterator[str]:
+        """A new database; gives its address, and drops it at the end whoever is still connected.
+
+        migrated: it is at the newest schema, as a copy of one that the migrations made; else it is empty.
+        """
+        if migrated and not self._has_template:
+            self.sql(f"CREATE DATABASE {TEMPLATE}")
+            migrate(self.url(TEMPLATE))
+            self._has_template = True
         self._count += 1
         name = f"test_{self._count}"
-        self.sql(f"CREATE DATABASE {name}")
+        self.sql(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}" if migrated else f"CREATE DATABASE {name}")
         try:
             yield self.url(name)
         finally:
