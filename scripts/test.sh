@@ -4,6 +4,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+# Hundreds of servers and commands are started: each would compile the program anew where nothing compiled is kept.
+unset PYTHONDONTWRITEBYTECODE
+
 cores=$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
 parallel=()
 if [ "$cores" -ge 2 ]; then

@@ -7,6 +7,7 @@ import pytest
 from moorage.config.document import main, page
 from moorage.config.keys import Key
 from moorage.config.table import TABLE
+from tests.support.rows import over
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "configuration.md"
 LINES = page().splitlines()
@@ -18,7 +19,7 @@ def test_the_page_is_current() -> None:
     )
 
 
-@pytest.mark.parametrize("key", TABLE, ids=lambda key: key.path)
+@over(TABLE)
 def test_every_key_has_its_line(key: Key) -> None:
     (line,) = [line for line in LINES if line.startswith(f"| `{key.path}` |")]
     assert line.replace("\\|", "").count("|") == 5

@@ -12,6 +12,7 @@ import yaml
 from moorage.config.keys import Key, Kind, Status
 from moorage.config.schema import json_schema
 from moorage.config.table import TABLE
+from tests.support.rows import over
 
 SAMPLES = Path(__file__).parent / "samples"
 SCHEMA = json_schema()
@@ -61,7 +62,7 @@ def valid(value: Any, schema: dict[str, Any]) -> bool:
     return all(checks)
 
 
-@pytest.mark.parametrize("key", TABLE, ids=lambda key: key.path)
+@over(TABLE)
 def test_every_row_is_in_the_schema(key: Key) -> None:
     schema = at(SCHEMA, key)
     if key.kind is Kind.ENTRIES:
@@ -71,7 +72,7 @@ def test_every_row_is_in_the_schema(key: Key) -> None:
     assert schema.get("deprecated", False) == (key.status is Status.IGNORED)
 
 
-@pytest.mark.parametrize("key", [key for key in TABLE if key.example], ids=lambda key: key.path)
+@over(key for key in TABLE if key.example)
 def test_every_example_is_valid(key: Key) -> None:
     assert valid(yaml.safe_load(key.example), at(SCHEMA, key))
 

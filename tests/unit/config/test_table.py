@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import pytest
 import yaml
 
 from moorage.config.check import Values, check
@@ -14,8 +13,8 @@ from moorage.config.findings import Finding, Report
 from moorage.config.keys import Key, Kind, Source, Status
 from moorage.config.table import TABLE, TOP, children
 from moorage.config.tree import Table, parse
+from tests.support.rows import over
 
-ROWS = pytest.mark.parametrize("key", TABLE, ids=lambda key: key.path)
 LEAVES = [key for key in TABLE if key.kind not in (Kind.SECTION, Kind.ENTRIES)]
 BY_PATH = {key.path: key for key in TABLE}
 
@@ -57,7 +56,7 @@ def speaker(key: Key) -> Key | None:
     return key if key.loudness else None
 
 
-@ROWS
+@over(TABLE)
 def test_a_row_has_a_section_that_holds_it(key: Key) -> None:
     if key.parent:
         assert BY_PATH[key.parent].kind is (Kind.ENTRIES if "[]" in key.path.split(".")[-2] else Kind.SECTION)
@@ -65,7 +64,7 @@ def test_a_row_has_a_section_that_holds_it(key: Key) -> None:
     assert key.path == key.path.lower()
 
 
-@ROWS
+@over(TABLE)
 def test_a_row_has_what_its_kind_needs(key: Key) -> None:
     assert bool(key.choices) == (key.kind is Kind.WORD)
     assert key.example or key.kind is Kind.SECTION
@@ -76,7 +75,7 @@ def test_a_row_has_what_its_kind_needs(key: Key) -> None:
         assert key.status is Status.HONOURED
 
 
-@ROWS
+@over(TABLE)
 def test_its_example_is_reported_as_its_status_says(key: Key) -> None:
     _, findings = from_file(key)
     expected = speaker(key)
@@ -90,13 +89,13 @@ def test_its_example_is_reported_as_its_status_says(key: Key) -> None:
     assert finding.line is not None
 
 
-@pytest.mark.parametrize("key", LEAVES, ids=lambda key: key.path)
+@over(LEAVES)
 def test_its_example_is_read_when_it_has_an_effect(key: Key) -> None:
     values, _ = from_file(key)
     assert (key.path.replace("[]", "[0]") in values) == has_effect(key)
 
 
-@ROWS
+@over(TABLE)
 def test_the_environment_sets_the_same_value(key: Key) -> None:
     in_file, found_in_file = from_file(key)
     in_environment, found_in_environment = from_environment(key)
@@ -106,7 +105,7 @@ def test_the_environment_sets_the_same_value(key: Key) -> None:
     assert all(finding.variable == key.variable and finding.line is None for finding in found_in_environment)
 
 
-@pytest.mark.parametrize("key", [key for key in LEAVES if has_effect(key)], ids=lambda key: key.path)
+@over(key for key in LEAVES if has_effect(key))
 def test_a_wrong_shape_is_an_error_that_says_what_to_write(key: Key) -> None:
     wrong: Any = ["x"] if key.kind in (Kind.LABELS, Kind.HEADERS) else {"x": "y"}
     tree = parse(yaml.safe_dump(nested(key.path, wrong)), Report())
