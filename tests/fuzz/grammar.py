@@ -53,7 +53,7 @@ _TYPES = [
 _ODD_VALUES = [
     "", " ", "*", '"', '""', 'W/""', ",", ",,,", ";q=1", "a" * 3000, "\u00e4", "\u00ff\u00fe", "0", "-1",
     "99999999999999999999", "\t", "a\tb", "bytes", "none", "=", "==", "{}", "[]", "null", "1.2.3.4, 5.6.7.8",
-    "127.0.0.1", "::1", "for=1.2.3.4;proto=https", "Basic Og==", "Basic dXNlcjpwYXNz", "Basic !!!", "Bearer x.y.z",
+    "127.0.0.1", "::1", "for=1.2.3.4;proto=https", "Basic Og==", "Basic dTpw", "Basic !!!", "Bearer x.y.z",
     "Bearer", "Digest username=a", "Sat, 21 Nov 2026 00:00:00 GMT",
 ]  # fmt: skip
 

@@ -188,7 +188,14 @@ class Sender:
 
     def _look_at_error(self, answer: Answer) -> None:
         try:
-            assert answer.codes()
+            if answer.header("Content-Type") == "application/problem+json":
+                # The management API's form (RFC 9457); the requests do not keep out of its addresses.
+                problem = json.loads(answer.body)
+                assert problem["status"] == answer.status
+                assert problem["code"]
+                assert problem["detail"].endswith(".")
+            else:
+                assert answer.codes()
         except (AssertionError, ValueError, KeyError) as error:
             self._fail(f"an error without the specified body: {answer.status} {answer.body[:300]!r}: {error!r}")
 
