@@ -13,11 +13,12 @@ import socket
 import sys
 import tempfile
 import threading
+import time
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from granian.constants import HTTPModes, Interfaces, Loops, SSLProtocols
 from granian.http import HTTP1Settings, HTTP2Settings
@@ -44,6 +45,9 @@ TLS_LOOK_SECONDS = 5.0
 
 RESPAWN_SECONDS = 1.0
 """How long a new worker may take to be ready before the old one is told to end."""
+
+ENDED_SECONDS = 0.01
+"""How often workers that are told to end are looked at."""
 
 BACKLOG = 2048
 HEADER_MILLISECONDS = 30_000
@@ -207,13 +211,30 @@ def _check_unix(path: Path) -> None:
     path.unlink()
 
 
+class _Server(MPServer):
+    """Granian's, but it does not take a worker that is just ending for one that refuses to.
+
+    A worker's pipe closes a moment before its status can be read; on a busy machine Granian looks in between, says in
+    the log that it kills the worker, and does.
+    """
+
+    def _stop_workers(self) -> None:
+        workers: list[Any] = self.wrks
+        for worker in workers:
+            worker.terminate()
+        until = time.monotonic() + (self.workers_kill_timeout or 0)
+        while any(worker.is_alive() for worker in workers) and time.monotonic() < until:
+            time.sleep(ENDED_SECONDS)
+        super()._stop_workers()  # type: ignore[no-untyped-call]
+
+
 def _server(settings: Settings) -> MPServer:
     serve = settings.serve
     tls = serve.tls
     modern = serve.http2 if tls is not None else serve.h2c
     minimum = SSLProtocols.tls13 if tls is not None and tls.minimum == "tls1.3" else SSLProtocols.tls12
     verified = tls is not None and tls.client_auth == "require-and-verify-client-cert"
-    return MPServer(
+    return _Server(
         "moorage",
         address=serve.host,
         port=serve.port,

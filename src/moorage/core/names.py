@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from moorage.core.digest import Digest, looks_like_digest, parse_digest
 from moorage.core.errors import NameInvalid, TagInvalid
@@ -27,8 +28,9 @@ class Tag(str):
 Reference = Tag | Digest
 
 
+@lru_cache(maxsize=1024)
 def parse_name(text: str) -> str:
-    """Check a repository name.
+    """Check a repository name. What was good lately is known to be: a name is asked for many times.
 
     Raises:
         NameInvalid: outside the grammar, or longer than `MAX_NAME`.

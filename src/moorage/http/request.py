@@ -14,6 +14,8 @@ from moorage.http.forwarded import NO_PROXIES, Forwarded
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
+    from moorage.core.access import Identity
+
     Receive = Callable[[], Awaitable[dict[str, Any]]]
 
 OPEN = Caller(ANONYMOUS)
@@ -42,6 +44,7 @@ class Request:
         route: its name, for counting.
         name, reference: what the route found in the path, unchecked.
         caller: who asks, with the rights on the repository in the path.
+        known: who asks, where that was told at once; None where it is still to be found out.
         id: for the log and the answer of an error.
         location: an upload's address, for answers that must carry it.
         received: bytes of the body that were taken so far.
@@ -59,6 +62,7 @@ class Request:
         "complete",
         "headers",
         "id",
+        "known",
         "location",
         "method",
         "name",
@@ -86,6 +90,7 @@ class Request:
         self.query_string: bytes = scope["query_string"]
         self.id = request_id
         self.caller = OPEN
+        self.known: Identity | None = None
         self.route = "other"
         self.name = ""
         self.reference = ""

@@ -59,7 +59,8 @@ class Guard:
         credentials = request.header(b"authorization")
         if credentials is None and self._certificates is not None:
             return False
-        return self._authenticator.known(credentials) is not None
+        request.known = self._authenticator.known(credentials)
+        return request.known is not None
 
     async def admit(self, request: Request, routes: Table) -> Handler:
         """The handler of a request that is allowed.
@@ -107,23 +108,27 @@ class Guard:
 
     async def _admit(self, request: Request, routes: Table) -> Handler:
         identity = await self._identify(request)
-        request.caller = Caller(identity, NOTHING, request.address, request.id)
         try:
             request.route, request.name, request.reference = match(request.path)
             found = endpoint(routes, request.route, request.method)
             if request.name:
                 parse_name(request.name)
         except RegistryError as error:
+            request.caller = Caller(identity, NOTHING, request.address, request.id)
             if identity is ANONYMOUS:
                 raise Unauthorized from error
             raise
+        rights = await self._rights(identity, request.name) if request.name else NOTHING
+        request.caller = Caller(identity, rights, request.address, request.id)
         if request.name:
-            await self._check_repository(request, identity, found.access or PULL)
+            _check_repository(request, identity, found.access or PULL)
         elif identity is ANONYMOUS or (found.access == CATALOG and not _sees_catalog(identity)):
             raise _refusal(identity, CATALOG_SCOPE if found.access == CATALOG else "")
         return found.handler
 
     async def _identify(self, request: Request) -> Identity:
+        if request.known is not None:
+            return request.known
         credentials = request.header(b"authorization")
         if credentials is None and self._certificates is not None:
             shown = request.client_certificate()
@@ -134,13 +139,6 @@ class Guard:
         if identity is None:
             identity = await self._authenticator.identify(credentials, request.address, request.id)
         return identity
-
-    async def _check_repository(self, request: Request, identity: Identity, needed: str) -> None:
-        rights = await self._rights(identity, request.name)
-        if needed not in rights:
-            scope = f"repository:{request.name}:{'pull,push' if needed == PUSH else needed}"
-            raise _refusal(identity, scope + _source_of(request))
-        request.caller = Caller(identity, rights, request.caller.address, request.id)
 
     async def _rights(self, identity: Identity, name: str) -> frozenset[str]:
         """What somebody may do on a repository: as their token says, or as the policy does."""
@@ -155,6 +153,12 @@ class Guard:
         if now.project != allowed.binding.project or allowed.binding.repository not in (0, now.repository):
             return NOTHING  # the name means something else than when the token was given
         return allowed.actions
+
+
+def _check_repository(request: Request, identity: Identity, needed: str) -> None:
+    if needed not in request.caller.rights:
+        scope = f"repository:{request.name}:{'pull,push' if needed == PUSH else needed}"
+        raise _refusal(identity, scope + _source_of(request))
 
 
 def _source_of(request: Request) -> str:
