@@ -12,7 +12,7 @@ from contextlib import suppress
 LARGEST = 256 * 1024
 """Bytes of the largest blob that is kept."""
 
-BUDGET = 8 * 1024 * 1024
+BUDGET = 12 * 1024 * 1024
 """Bytes in all, in each worker."""
 
 
