@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import TypeGuard
 from urllib.parse import urlsplit
 
+from moorage.core.globs import fits
+
 Plain = str | int | float | bool
 
 EQUALS, ONE_OF, GLOB = "equals", "one_of", "glob"
@@ -90,26 +92,8 @@ def claim_at(claims: Mapping[str, object], path: Sequence[str]) -> object:
 
 
 def fits_glob(pattern: str, text: str) -> bool:
-    """Whether a whole text fits: `*` is any characters but `/`, `**` any at all; everything else is itself.
-
-    The time is at most the product of both lengths, whatever they hold.
-    """
-    if len(text) > LONGEST:
-        return False
-    parts = _parts(pattern)
-    places = _after_stars(parts, {0})
-    for character in text:
-        moved = set()
-        for place in places:
-            part = parts[place] if place < len(parts) else ""
-            if part == "**" or (part == "*" and character != "/"):
-                moved.add(place)
-            elif part == character and part != "*":
-                moved.add(place + 1)
-        places = _after_stars(parts, moved)
-        if not places:
-            return False
-    return len(parts) in places
+    """Whether a whole text of at most `LONGEST` characters fits: see `moorage.core.globs`."""
+    return len(text) <= LONGEST and fits(pattern, text)
 
 
 def parse_conditions(issuer: str, written: object) -> tuple[Condition, ...]:
@@ -199,24 +183,3 @@ def _names_owner(condition: Condition, owners: frozenset[str]) -> bool:
 
 def _is_plain(value: object) -> TypeGuard[Plain]:
     return isinstance(value, str | int | float | bool)
-
-
-def _parts(pattern: str) -> list[str]:
-    parts: list[str] = []
-    for character in pattern:
-        if character == "*" and parts and parts[-1] in ("*", "**"):
-            parts[-1] = "**"
-        else:
-            parts.append(character)
-    return parts
-
-
-def _after_stars(parts: Sequence[str], places: set[int]) -> set[int]:
-    """The places, and those behind stars that stand for nothing."""
-    found = set(places)
-    for place in places:
-        step = place
-        while step < len(parts) and parts[step] in ("*", "**"):
-            step += 1
-            found.add(step)
-    return found

@@ -1,7 +1,9 @@
-"""Globs of repository names: `*` is anything within one part, `**` any parts, everything else is itself.
+"""Globs of repository names and other texts in parts.
+
+`*` is anything within one part, `**` any parts, everything else is itself.
 
 No regular expression is made of them: people write globs, and one of many stars would take a backtracking matcher
-longer than anybody lives. This takes the length of the glob times the length of the name at most.
+longer than anybody lives. This takes the length of the glob times the length of the text at most.
 """
 
 from __future__ import annotations
@@ -14,20 +16,23 @@ _PIECES = re.compile(r"\*\*|\*|[^*]+")
 
 @lru_cache(maxsize=4096)
 def matches(glob: str, name: str) -> bool:
-    """Whether a name matches as a whole; an empty glob matches every name."""
-    if not glob:
-        return True
+    """Whether a name matches as a whole; an empty glob matches every name. What was asked lately is known."""
+    return not glob or fits(glob, name)
+
+
+def fits(glob: str, text: str) -> bool:
+    """Whether a whole text fits; an empty glob fits the empty text alone."""
     places = {0}
     for piece in _PIECES.findall(glob):
         if piece == "**":
-            places = set(range(min(places), len(name) + 1))
+            places = set(range(min(places), len(text) + 1))
         elif piece == "*":
-            places = {stop for start in places for stop in range(start, _end_of_part(name, start) + 1)}
+            places = _within_parts(text, places)
         else:
-            places = {start + len(piece) for start in places if name.startswith(piece, start)}
+            places = {start + len(piece) for start in places if text.startswith(piece, start)}
         if not places:
             return False
-    return len(name) in places
+    return len(text) in places
 
 
 def literal_prefix(glob: str) -> str:
@@ -35,6 +40,13 @@ def literal_prefix(glob: str) -> str:
     return glob.partition("*")[0]
 
 
-def _end_of_part(name: str, start: int) -> int:
-    slash = name.find("/", start)
-    return len(name) if slash < 0 else slash
+def _within_parts(text: str, places: set[int]) -> set[int]:
+    """The places, and all behind them up to the ends of their parts; each is gone over once."""
+    found: set[int] = set()
+    reached = 0
+    for start in sorted(places):
+        if start >= reached:
+            slash = text.find("/", start)
+            reached = (len(text) if slash < 0 else slash) + 1
+            found.update(range(start, reached))
+    return found
