@@ -8,15 +8,16 @@ Registry tokens of `/token` are not taken: they are for repositories, and say no
 from __future__ import annotations
 
 from dataclasses import replace
-from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Depends, Request
 
 from moorage.accounts.sessions import COOKIE
 from moorage.core.access import ANONYMOUS, EVERYTHING, NOTHING, Caller, Identity
-from moorage.core.errors import Denied, ObjectUnknown, Unauthorized
+from moorage.core.errors import ObjectUnknown, Unauthorized
 from moorage.http.api.door import REQUEST
+from moorage.http.cookies import read_cookies
+from moorage.http.same_site import check_same_site
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -31,7 +32,6 @@ OPEN = Identity("", "system", admin=True)
 """Everybody, where the registry is open (`auth: none`)."""
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-_ELSEWHERE = "This request comes from a page of another site, and was therefore not carried out."
 _FOR_IMAGES = (
     "A registry token is good for /v2/ only; use Basic authentication, a personal access token or a session here."
 )
@@ -93,29 +93,13 @@ def check_origin(ours: OurRequest, *, needed: bool) -> None:
     Raises:
         Denied: it comes from elsewhere, or does not say.
     """
-    if ours.method in _SAFE:
-        return
-    site, origin = ours.header(b"sec-fetch-site"), ours.header(b"origin")
-    if site is not None:
-        if site not in ("same-origin", "none"):
-            raise Denied(_ELSEWHERE)
-    elif origin is not None:
-        if origin != ours.origin():
-            raise Denied(_ELSEWHERE)
-    elif needed:
-        raise Denied("A change with a session needs the header Origin or Sec-Fetch-Site, which browsers send.")
+    if ours.method not in _SAFE:
+        check_same_site(ours, needed=needed)
 
 
 def read_cookie(ours: OurRequest) -> str | None:
     """The secret of the session that the browser shows; None without one."""
-    header = ours.header(b"cookie")
-    if not header:
-        return None
-    try:
-        found = SimpleCookie(header).get(COOKIE)
-    except CookieError:
-        return None
-    return found.value if found is not None and found.value else None
+    return read_cookies(ours).get(COOKIE) or None
 
 
 async def _asked(request: Request) -> OurRequest:

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 from moorage.accounts.sessions import COOKIE, LIFE_SECONDS
 from moorage.auth.login_state import LIFE_SECONDS as STATE_SECONDS
 from moorage.auth.login_state import new_state
-from moorage.core.errors import Denied, RegistryError, RouteUnknown, Unauthorized, Unsupported
+from moorage.core.errors import RegistryError, RouteUnknown, Unauthorized, Unsupported
 from moorage.http.cookies import read_cookies, set_cookie
 from moorage.http.login.next import safe_next
 from moorage.http.login.pages import button, page, redirect, text
+from moorage.http.same_site import check_same_site
 from moorage.telemetry.logs import logger
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ class LoginDoor:
         return page(200, "Logged in", text(f"You are {who.name}."), button(f"{request.prefix}{LOGOUT}", "Log out"))
 
     async def _log_out(self, request: Request) -> Response:
-        _check_same_site(request)
+        check_same_site(request)
         secret = read_cookies(request).get(COOKIE)
         if secret:
             await self._sessions.end(secret, request.address, request.id)
@@ -176,14 +177,6 @@ def _one(request: Request, name: str) -> str:
     if not value or len(value) > _LONGEST_ANSWER:
         raise Unauthorized(_STRANGE)
     return value
-
-
-def _check_same_site(request: Request) -> None:
-    """Refuse what a page of another site makes a browser send (OWASP, "Cross-Site Request Forgery Prevention")."""
-    site, origin = request.header(b"sec-fetch-site"), request.header(b"origin")
-    ours = site in ("same-origin", "none") if site is not None else origin == request.origin()
-    if not ours:
-        raise Denied("This request comes from a page of another site, and was therefore not carried out.")
 
 
 def _callback(request: Request, name: str) -> str:
