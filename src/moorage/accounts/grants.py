@@ -291,7 +291,7 @@ class Grants:
         return values
 
 
-def checked_actions(role: str, actions: tuple[str, ...]) -> str:
+def checked_actions(role: str, actions: tuple[str, ...], known: tuple[str, ...] = ACTIONS) -> str:
     """The actions as they are kept, in a fixed order; empty where there is a role.
 
     Raises:
@@ -301,9 +301,19 @@ def checked_actions(role: str, actions: tuple[str, ...]) -> str:
         raise Invalid("A grant has either a role or actions.")
     if role and role not in ROLES:
         raise Invalid(f"A role is one of {', '.join(ROLES)}.")
-    if not set(actions) <= set(ACTIONS):
-        raise Invalid(f"Actions are of {', '.join(ACTIONS)}.")
-    return ",".join(action for action in ACTIONS if action in actions)
+    if not set(actions) <= set(known):
+        raise Invalid(f"Actions are of {', '.join(known)}.")
+    return ",".join(action for action in known if action in actions)
+
+
+def check_glob(pattern: str) -> None:
+    """Refuse a pattern of repository names that is none; an empty one stands for all.
+
+    Raises:
+        Invalid: see above.
+    """
+    if pattern and not is_glob(pattern):
+        raise Invalid("A pattern is a repository's full name, where * stands within one part and ** for any parts.")
 
 
 def check_pattern(pattern: str, project: str) -> None:
@@ -314,8 +324,7 @@ def check_pattern(pattern: str, project: str) -> None:
     """
     if not pattern:
         return
-    if not is_glob(pattern):
-        raise Invalid("A pattern is a repository's full name, where * stands within one part and ** for any parts.")
+    check_glob(pattern)
     begin = literal_prefix(pattern)
     if project and not (is_within(pattern, project) or (begin != pattern and f"{project}/".startswith(begin))):
         raise Invalid(f"The pattern lies outside of the project {project}; write full names, as {project}/**.")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from moorage.accounts.token_scopes import is_glob
-from moorage.core.access import DELETE, OVERWRITE, PULL, PUSH, ROLES
+from moorage.accounts.grants import check_glob, checked_actions
+from moorage.core.access import DELETE, OVERWRITE, PULL, PUSH
 from moorage.core.errors import Invalid
 from moorage.metadata.grants import ALLOW, NewGrant
 from moorage.metadata.projects import find_project_by_name
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 MOST_PERMISSIONS = 50
 _ACTIONS = (PULL, PUSH, OVERWRITE, DELETE)
-_ROLES = tuple(ROLES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +52,8 @@ def check_permissions(robot: str, project: str, wanted: tuple[RobotPermission, .
         where = project if permission.project is None else permission.project
         if project and where != project and not where.startswith(f"{project}/"):
             raise Invalid(f"{robot} belongs to {project}; it can be allowed nothing outside of that.")
-        if permission.pattern and not is_glob(permission.pattern):
-            raise Invalid("A pattern is a repository's full name, where * stands within one part and ** for any parts.")
-        if bool(permission.role) == bool(permission.actions):
-            raise Invalid("A permission has either a role or actions.")
-        if permission.role and permission.role not in _ROLES:
-            raise Invalid(f"A role is one of {', '.join(_ROLES)}.")
-        if not all(action in _ACTIONS for action in permission.actions):
-            raise Invalid(f"Actions are of {', '.join(_ACTIONS)}.")
+        check_glob(permission.pattern)
+        checked_actions(permission.role, permission.actions, _ACTIONS)
 
 
 def as_grant(connection: Connection, robot: int, project: str, permission: RobotPermission, by: str) -> NewGrant:
@@ -80,5 +73,5 @@ def as_grant(connection: Connection, robot: int, project: str, permission: Robot
     found = find_project_by_name(connection, where)
     if found is None:
         raise Invalid(f"There is no project {where!r}.")
-    actions = ",".join(action for action in _ACTIONS if action in permission.actions)
+    actions = checked_actions(permission.role, permission.actions, _ACTIONS)
     return NewGrant(found.id, permission.pattern, "robot", robot, ALLOW, permission.role, actions, "", by, None)
