@@ -8,8 +8,8 @@
 #   scripts/conformance.sh --registry-url URL        against a registry that runs already
 #   scripts/conformance.sh --help                    the other options
 #
-# The official suite is .tools/bin/oci-conformance, or the program that OCI_CONFORMANCE names, or else that of 2023
-# (.tools/bin/oci-conformance-1.1-2023, built by tools/install.sh). The output says which one ran.
+# The official suite is .tools/bin/oci-conformance (built by tools/install.sh), or the program that OCI_CONFORMANCE
+# names. The output says which version ran.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 exec .venv/bin/python -m tests.conformance.run "$@"

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-COLUMNS = ("suite", "server", "spec", "tests", "passed", "failures", "errors", "skipped", "n/a")
+COLUMNS = ("suite", "server", "spec", "tests", "passed", "failures", "errors", "skipped", "disabled")
 
 
 class NoReport(Exception):
@@ -19,8 +19,7 @@ class Counts:
     """What became of the tests of one run.
 
     tests: all that the suite has, those included that did not run.
-    inapplicable: tests of another version of the specification (`disabled` in the report), or such that no
-        registry can pass together with others of the same suite (see `official`).
+    disabled: tests that the suite's own settings leave out.
     notes: names of what did not pass, for the reader.
     """
 
@@ -28,18 +27,18 @@ class Counts:
     failures: int
     errors: int
     skipped: int
-    inapplicable: int = 0
+    disabled: int = 0
     notes: tuple[str, ...] = ()
 
     @property
     def passed(self) -> int:
         """Tests that ran and passed."""
-        return self.tests - self.failures - self.errors - self.skipped - self.inapplicable
+        return self.tests - self.failures - self.errors - self.skipped - self.disabled
 
     @property
     def good(self) -> bool:
-        """Whether everything that can pass did."""
-        return self.passed > 0 and not (self.failures or self.errors or self.skipped)
+        """Whether everything ran and passed."""
+        return self.passed > 0 and self.passed == self.tests
 
 
 def read(report: Path) -> Counts:
@@ -106,7 +105,7 @@ class Run:
             found.failures,
             found.errors,
             found.skipped,
-            found.inapplicable,
+            found.disabled,
         )
         return (self.suite, self.server, self.spec, *map(str, numbers))
 

@@ -116,12 +116,10 @@ def main() -> int:
     if options.only_own:
         say("official suite: left out (--only-own)")
     elif suite is None:
-        say("official suite: not found; tools/install.sh oci-conformance-1.1-2023 builds it")
+        say("official suite: not found; tools/install.sh oci-conformance builds it")
         runs.append(Run("official", "-", "-", None, "the official suite is not installed"))
     else:
-        say(f"official suite: this is {suite.title}")
-        if suite.legacy:
-            say("  It has neither versions nor referrers nor sparse; those are covered by the own suite only.")
+        say(f"official suite: {suite.title}")
     try:
         for number, server in enumerate(servers(options)):
             say(f"server: {server.name}, {server.url}")
@@ -137,10 +135,6 @@ def main() -> int:
             say(f"\n{run.suite} {run.server} {run.spec}: {run.problem or 'not everything passed'}")
             for note in run.counts.notes if run.counts else ():
                 say(f"  {note}")
-    if suite and suite.legacy and not options.only_own:
-        say("\nn/a: tests that run only where a mount is answered 202, where others want 201:")
-        for name in official.ONLY_WITHOUT_MOUNTS:
-            say(f"  {name}")
     good = bool(runs) and all(run.good for run in runs)
     say(f"\nconformance: {'everything passed' if good else 'FAILED'}; reports in {options.reports}")
     return 0 if good else 1
