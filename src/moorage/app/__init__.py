@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -54,12 +53,6 @@ if TYPE_CHECKING:
     from moorage.telemetry.probe import Probe
     from moorage.upkeep.settings import UploadPurgeSettings
 
-ENDING = frozenset({signal.SIGTERM, signal.SIGINT})
-"""Signals that end a worker; the supervisor has it begin with these held back."""
-
-SIGNALS_SECONDS = 0.05
-"""After the application's start, by when the server serves and hears them."""
-
 LOG_SECONDS = 0.25
 """How often gathered lines of the access log are written."""
 
@@ -94,7 +87,6 @@ def build(settings: Settings, run: Run, probe: Probe = no_probe) -> Root:
     parts = Parts(database, blobs, uploads, settings.registry, clock, RandomIds(), settings.audit.enabled, who.sight)
 
     async def startup() -> None:
-        asyncio.get_running_loop().call_later(SIGNALS_SECONDS, signal.pthread_sigmask, signal.SIG_UNBLOCK, ENDING)
         await database.start()
         metrics.flush()
         for begin in who.starts:

@@ -23,23 +23,24 @@ _MAKER = "_new_cbscheduler"
 _PLACES = ("_CBSchedulerAIO", "_BaseCBScheduler", "_cbsched_aioschedule", "_aio_taskenter", "_aio_taskleave")
 
 
-def install(at_once: AtOnce) -> bool:
+def install(at_once: AtOnce, serving: Callable[[Any], None]) -> bool:
     """Have this worker ask `at_once` before the event loop; to be called before its server is built.
 
     Args:
         at_once: is given the scope and `send` of a request, in a thread without a loop; False: it did nothing, and
             the loop is to serve the request.
+        serving: is given the loop when the application has started; what it schedules runs when the server serves.
 
     Returns:
         False where this release of Granian is made differently: then everything goes through the loop, as usual.
     """
     if not hasattr(mp, _MAKER) or not all(hasattr(_futures, name) for name in _PLACES):
         return False
-    setattr(mp, _MAKER, partial(_scheduler, at_once))
+    setattr(mp, _MAKER, partial(_scheduler, at_once, serving))
     return True
 
 
-def _scheduler(at_once: AtOnce, loop: Any, callback: Any, **_: object) -> Any:
+def _scheduler(at_once: AtOnce, serving: Callable[[Any], None], loop: Any, callback: Any, **_: object) -> Any:
     """What Granian's own `_new_cbscheduler` returns, with `at_once` before it."""
     base, plain, to_loop, enter, leave = (getattr(_futures, name) for name in _PLACES)
 
@@ -49,6 +50,7 @@ def _scheduler(at_once: AtOnce, loop: Any, callback: Any, **_: object) -> Any:
             # Set once and never again: Granian ends the process where it is set twice.
             self._schedule_fn = _first(at_once, to_loop(loop, self._ctx, callback))
 
+    serving(loop)
     return Scheduler(loop, callback, None, partial(enter, loop), partial(leave, loop))
 
 

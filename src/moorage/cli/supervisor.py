@@ -6,6 +6,7 @@ user.
 
 from __future__ import annotations
 
+import asyncio
 import multiprocessing
 import os
 import signal
@@ -48,6 +49,12 @@ RESPAWN_SECONDS = 1.0
 
 ENDED_SECONDS = 0.01
 """How often workers that are told to end are looked at."""
+
+ENDING = frozenset({signal.SIGTERM, signal.SIGINT})
+"""Signals that end a worker."""
+
+SIGNALS_SECONDS = 0.05
+"""After the server was told to serve, by when it does and hears them."""
 
 BACKLOG = 2048
 HEADER_MILLISECONDS = 30_000
@@ -99,10 +106,15 @@ def _serve(settings: Settings, metrics: Path, probe: Probe) -> None:
 def _load(settings: Settings, run: app.Run, probe: Probe) -> Root:
     limit_heap()
     # The server misses a signal that comes before it serves; held back until then, it is a drain like any other.
-    signal.pthread_sigmask(signal.SIG_BLOCK, app.ENDING)
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     root = app.build(settings, run, probe)
-    shortcut.install(root.at_once)
+    if not shortcut.install(root.at_once, _hear):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
     return root
+
+
+def _hear(loop: asyncio.AbstractEventLoop) -> None:
+    loop.call_later(SIGNALS_SECONDS, signal.pthread_sigmask, signal.SIG_UNBLOCK, ENDING)
 
 
 def _forget_signals() -> None:

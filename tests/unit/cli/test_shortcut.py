@@ -17,7 +17,7 @@ mp: Any = _mp
 
 def test_this_release_of_granian_has_the_place(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mp, "_new_cbscheduler", mp._new_cbscheduler)
-    assert shortcut.install(lambda _scope, _send: True)
+    assert shortcut.install(lambda _scope, _send: True, lambda _loop: None)
     loop = asyncio.new_event_loop()
     try:
         assert mp._new_cbscheduler(loop, lambda _watcher: None, impl_asyncio=True) is not None
@@ -28,7 +28,7 @@ def test_this_release_of_granian_has_the_place(monkeypatch: pytest.MonkeyPatch) 
 def test_another_release_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(_futures, "_cbsched_aioschedule")
     before = mp._new_cbscheduler
-    assert not shortcut.install(lambda _scope, _send: True)
+    assert not shortcut.install(lambda _scope, _send: True, lambda _loop: None)
     assert mp._new_cbscheduler is before
 
 
