@@ -41,6 +41,9 @@ MAX_BATCH = 64
 BUSY_SECONDS = 30.0
 """How long another program may hold the database (a backup, a shell) before we answer 503."""
 
+CHECKPOINT_PAGES = 4000
+"""Pages of the log (16 MiB) after which they are copied into the database; what many pushes change is copied once."""
+
 CACHE_KIB = 1024
 """Page cache of one connection."""
 
@@ -56,6 +59,7 @@ def open_connection(path: Path) -> sqlite3.Connection:
         "foreign_keys=ON",
         f"cache_size=-{CACHE_KIB}",
         "temp_store=MEMORY",
+        f"wal_autocheckpoint={CHECKPOINT_PAGES}",
     )
     try:
         for setting in settings:
@@ -195,6 +199,7 @@ class SqliteDatabase:
                 batch[0].loop.call_soon_threadsafe(_settle, batch)
                 if not more:
                     return
+                del first, batch  # a write holds what it writes, and the next one may be long in coming
         finally:
             writer.close()
 

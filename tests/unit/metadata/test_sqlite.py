@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
+import weakref
 from functools import partial
 from pathlib import Path
 
@@ -117,5 +118,25 @@ async def test_a_lookup_in_another_thread_has_a_connection_of_its_own(
             thread.join()
         with pytest.raises(RuntimeError):  # the reader is the loop's
             await asyncio.to_thread(finish_now, database.read(lambda _: None))
+    finally:
+        await database.close()
+
+
+async def test_what_was_written_is_let_go(sqlite_template: SqliteTemplate, tmp_path: Path) -> None:
+    """The writer sleeps until the next write; the manifest of 4 MiB that was the last one is no longer its business."""
+
+    class Payload:
+        pass
+
+    database = open_database(sqlite_template.copy_to(tmp_path / "a.db"))
+    await database.start()
+    try:
+        payload = Payload()
+        held = weakref.ref(payload)
+        await database.write(partial(lambda _payload, _connection: None, payload))
+        del payload
+        async with asyncio.timeout(10):
+            while held() is not None:
+                await asyncio.sleep(0.001)
     finally:
         await database.close()
