@@ -99,6 +99,8 @@ LOOKED_UP: dict[str, Query] = {
     "unlinking a blob": lambda c: blobs.unlink_blob(c, 1, DIGEST),
     "stale uploads": lambda c: uploads.stale_uploads(c, 5.0, upload_key(1), 100),
     "advancing an upload": lambda c: uploads.advance_upload(c, upload_key(1), 5, DIGEST, 5.0),
+    "holding an upload": lambda c: uploads.hold_upload(c, upload_key(1), 0, b"12345", 5.0),
+    "handing an upload over": lambda c: uploads.hand_over_upload(c, upload_key(1), 0, 5, DIGEST, 5.0),
     "removing an upload": lambda c: uploads.remove_upload(c, upload_key(1)),
     "removing a stale upload": lambda c: uploads.remove_stale_upload(c, upload_key(1), 5.0),
     "an event": lambda c: events.tell(c, Event("push", "a"), 5.0),

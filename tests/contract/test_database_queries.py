@@ -50,6 +50,8 @@ from moorage.metadata.uploads import (
     add_upload,
     advance_upload,
     count_uploads,
+    hand_over_upload,
+    hold_upload,
     open_uploads,
     remove_stale_upload,
     remove_upload,
@@ -445,18 +447,39 @@ async def test_an_upload_from_begin_to_end(facts: Facts, name: str) -> None:
     assert await facts.read(count_uploads) == 1
     found = await facts.database.lookup(UPLOAD, row.id, name)
     assert found is not None
-    assert tuple(found) == ("sha256", 0, None, 10.0)
+    assert tuple(found) == ("sha256", 0, None, None)
     assert await facts.database.lookup(UPLOAD, row.id, f"{name}/other") is None
     assert await facts.database.lookup(UPLOAD, upload_key(2), name) is None
     assert await facts.write(advance_upload, row.id, 2**40, digest_of(b"so far"), 20.0)
     found = await facts.database.lookup(UPLOAD, row.id, name)
     assert found is not None
-    assert tuple(found) == ("sha256", 2**40, digest_of(b"so far"), 10.0)
+    assert tuple(found) == ("sha256", 2**40, digest_of(b"so far"), None)
     assert await facts.write(advance_upload, row.id, 2**40 + 1, None, 21.0)
     assert await facts.write(remove_upload, row.id)
     assert not await facts.write(remove_upload, row.id)
     assert not await facts.write(advance_upload, row.id, 1, None, 22.0)
     assert await facts.read(count_uploads) == 0
+
+
+@pytest.mark.usefixtures("no_uploads")
+async def test_a_small_upload_is_held_until_it_is_handed_over(facts: Facts, name: str) -> None:
+    row = replace(session(1, name), content=b"")
+    await facts.write(add_upload, row, 10.0)
+
+    async def found() -> tuple[object, ...]:
+        return tuple(await facts.database.lookup(UPLOAD, row.id, name) or ())
+
+    assert await found() == ("sha256", 0, None, b"")
+    assert await facts.write(hold_upload, row.id, 0, b"\0held", 11.0)
+    assert not await facts.write(hold_upload, row.id, 0, b"again", 11.0), "it holds more by now"
+    assert await found() == ("sha256", 5, None, b"\0held")
+    assert not await facts.write(hand_over_upload, row.id, 4, 9, None, 12.0)
+    assert await facts.write(hand_over_upload, row.id, 5, 9, digest_of(b"123456789"), 12.0)
+    assert await found() == ("sha256", 9, digest_of(b"123456789"), None)
+    assert not await facts.write(hold_upload, row.id, 9, b"0123456789", 13.0), "the store has it"
+    assert not await facts.write(hand_over_upload, row.id, 9, 10, None, 13.0)
+    assert await facts.read(stale_uploads, 12.0, "", 10) == []
+    assert await facts.read(stale_uploads, 12.5, "", 10) == [row.id]
 
 
 @pytest.mark.usefixtures("no_uploads")

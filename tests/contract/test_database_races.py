@@ -20,8 +20,8 @@ from moorage.metadata.repositories import find_repository
 from moorage.metadata.schedules import take_turn
 from moorage.metadata.tables import manifests, repositories
 from moorage.metadata.tags import tag_digest
+from moorage.registry.chunk import Chunk
 from moorage.registry.push import Condition, Pushed
-from moorage.registry.upload import Chunk
 from moorage.testing.random_images import Image, RandomImages
 from moorage.testing.streams import content, pieces
 from tests.support.registry import ALICE, Registry

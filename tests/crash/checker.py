@@ -35,7 +35,7 @@ TABLES = {
     "tag_history": "id, repository_id, name, digest",
     "blobs": "digest, size, location",
     "blob_links": "repository_id, digest",
-    "uploads": 'id, repository, "offset", digest',
+    "uploads": 'id, repository, "offset", digest, content',
     "events": "action, repository, payload",
 }
 UPLOAD_KEY = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -180,6 +180,8 @@ def _blobs(facts: Facts, root: Path) -> Iterator[str]:
 
 def _shortened_uploads(facts: Facts, root: Path) -> Iterator[str]:
     for row in facts["uploads"]:
+        if row["content"] is not None:
+            continue
         path = root / "uploads" / row["id"]
         size = path.stat().st_size if path.exists() else 0
         # Sealed already: killed between the rename and the commit that ends the session.
@@ -189,6 +191,10 @@ def _shortened_uploads(facts: Facts, root: Path) -> Iterator[str]:
 
 def _uploads(facts: Facts, root: Path) -> Iterator[str]:
     for row in facts["uploads"]:
+        if row["content"] is not None:
+            if len(row["content"]) != row["offset"]:
+                yield f"upload {row['id']} holds {len(row['content'])} bytes in its row instead of {row['offset']}"
+            continue
         path = root / "uploads" / row["id"]
         data = path.read_bytes() if path.exists() else b""
         whole = row["digest"] and len(data) >= row["offset"]

@@ -58,11 +58,11 @@ class Operation:
 
 
 class Upload(Operation):
-    """A blob of 30 bytes or more in pieces; seen is the blob and how far the session is (None: gone)."""
+    """A blob in two pieces that a file is written for; seen is the blob and how far the session is (None: gone)."""
 
     success = 201
-    first = 10
-    size = 30
+    first = 20_000
+    size = 30_000
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -153,7 +153,7 @@ class PutEmpty(Upload):
     """PUT without a body, after all bytes."""
 
     name = "put-empty"
-    first = 30
+    first = Upload.size
 
     def act(self, client: Client) -> Answer:
         return client.finish(self.session, self.digest)
@@ -184,6 +184,43 @@ class PostWhole(Upload):
 
     def before(self) -> object:
         return None, None
+
+
+class PatchSmall(Patch):
+    """PATCH of the rest of so little that the session's row holds it."""
+
+    name = "patch-small"
+    first = 10
+    size = 30
+
+
+class Outgrow(Patch):
+    """PATCH of more than the row, which has the first bytes, can hold."""
+
+    name = "outgrow"
+    first = 10
+
+
+class PutSmall(PutEmpty):
+    """PUT without a body, after all bytes, which the row holds."""
+
+    name = "put-small"
+    first = 30
+    size = 30
+
+
+class PutOutgrown(PutRest):
+    """PUT with more than the row can hold."""
+
+    name = "put-outgrown"
+    first = 10
+
+
+class PostSmall(PostWhole):
+    """POST of everything, and it is little."""
+
+    name = "post-small"
+    size = 30
 
 
 class PutKnown(Upload):
@@ -421,6 +458,11 @@ OPERATIONS: tuple[type[Operation], ...] = (
     PutEmpty,
     PutWhole,
     PostWhole,
+    PatchSmall,
+    Outgrow,
+    PutSmall,
+    PutOutgrown,
+    PostSmall,
     PutKnown,
     Cancel,
     Mount,

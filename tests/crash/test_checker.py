@@ -27,6 +27,7 @@ def sound(make_server: MakeServer) -> Path:
     assert client.put_manifest("check/r", "t", manifest).status == 201
     assert client.put_manifest("check/r", "i", index([manifest])).status == 201
     assert client.patch(client.begin("check/r"), 0, b"half").status == 202
+    assert client.patch(client.begin("check/r"), 0, b"half" * 5000).status == 202
     client.close()
     server.stop()
     return server.root
@@ -75,7 +76,8 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "a lost history": (sql("DELETE FROM tag_history"), "history"),
     "a lost event": (sql("DELETE FROM events"), "no event tells"),
     "other bytes of an upload": (lambda root: flip(upload_of(root)), "other bytes than its digest"),
-    "a lost upload": (lambda root: upload_of(root).unlink(), "had 4 bytes and has 0"),
+    "a short row of an upload": (sql("UPDATE uploads SET content = 'x' WHERE content IS NOT NULL"), "in its row"),
+    "a lost upload": (lambda root: upload_of(root).unlink(), "had 20000 bytes and has 0"),
 }
 
 

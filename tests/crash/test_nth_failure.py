@@ -31,7 +31,7 @@ from moorage.upkeep.sweeping import Sweeper
 from tests.crash.checker import check, sqlite_facts
 from tests.crash.client import Answer, Client, NoAnswer, content
 from tests.crash.harness import Server
-from tests.crash.operations import OPERATIONS, Operation, Patch, PostWhole, PutEmpty, PutRest, Upload
+from tests.crash.operations import OPERATIONS, Operation, Patch, PostSmall, PostWhole, PutEmpty, PutRest, Upload
 from tests.crash.plan import Action, Armed, Plan
 
 MOST = 60
@@ -105,11 +105,12 @@ def test_an_upload_whose_last_sync_failed_is_sent_again(server: Server) -> None:
     assert client.blob(put.repository, put.digest) == put.data
 
 
+@pytest.mark.parametrize("kind", [PostWhole, PostSmall], ids=lambda kind: kind.name)
 @pytest.mark.parametrize("point", ["write", "fsync", "rename"])
-def test_a_refused_monolithic_push_keeps_nothing(server: Server, point: str) -> None:
+def test_a_refused_monolithic_push_keeps_nothing(server: Server, point: str, kind: type[Upload]) -> None:
     """The client never heard of a session that it could go on with or cancel."""
     client = server.client()
-    post = PostWhole(1)
+    post = kind(1)
     fail(server, point)
     assert post.act(client).is_refusal()
     server.plan.disarm()

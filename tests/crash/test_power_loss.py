@@ -292,16 +292,18 @@ async def test_bytes_of_a_killed_request_are_synced_before_they_are_a_blob(
 ) -> None:
     """A process was killed after its write and before its sync; the next one seals what the file holds."""
     root = memory / "root"
-    data = content("killed", 9000)
+    first, last = content("first", 20_000), content("killed", 9000)
+    data = first + last
     digest = digest_of(data)
     claims: Claims = {("blob", "loss/a", digest): digest}
     async with running(root, monkeypatch) as inside:
         script = Script(inside)
         answer = await script.step({}, inside.request("POST", "/v2/loss/a/blobs/uploads/"), 202)
         session = answer.headers["location"]
+        await script.step({}, inside.request("PATCH", session, first), 202)
         killed = Recorder(inside.calls, no_probe)
-        descriptor = killed.open(root / "uploads" / session.rpartition("/")[2], os.O_WRONLY | os.O_CREAT)
-        killed.write(descriptor, data)
+        descriptor = killed.open(root / "uploads" / session.rpartition("/")[2], os.O_WRONLY | os.O_APPEND)
+        killed.write(descriptor, last)
         os.close(descriptor)
         await script.step(claims, inside.request("PUT", f"{session}?digest={digest}"), 201)
         calls = list(inside.calls)

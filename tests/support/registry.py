@@ -20,6 +20,7 @@ from moorage.core.names import Tag, parse_reference
 from moorage.metadata.database import Database
 from moorage.metadata.repositories import find_repository
 from moorage.metadata.tables import events, tag_history
+from moorage.registry.chunk import Chunk
 from moorage.registry.delete import Delete
 from moorage.registry.listing import Listing
 from moorage.registry.mount import Mount
@@ -28,7 +29,7 @@ from moorage.registry.pull import Pull
 from moorage.registry.push import UNCONDITIONAL, Condition, Push, Pushed, Wish
 from moorage.registry.referrers import Referrers
 from moorage.registry.settings import RegistrySettings
-from moorage.registry.upload import Chunk, Uploads
+from moorage.registry.upload import Uploads
 from moorage.testing.blob_store import Store
 from moorage.testing.fakes import CountedIds, HeldClock
 from moorage.testing.random_images import Content, Image

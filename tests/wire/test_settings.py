@@ -164,7 +164,9 @@ def test_abandoned_uploads_are_purged_by_age(serve: Serve) -> None:
     folder = server.root / "uploads"
     with Client(server) as client:
         abandoned = client.begin("purged")
-        client.ask("PATCH", abandoned, body=b"bytes").expect(202)
+        client.ask("PATCH", abandoned, body=b"bytes" * 10_000).expect(202)
+        small = client.begin("purged")
+        client.ask("PATCH", small, body=b"bytes").expect(202)
         empty = client.begin("purged")
         alive = client.begin("purged")
         # What is there for no reason: bytes whose session is gone, and things that were never an upload.
@@ -177,12 +179,12 @@ def test_abandoned_uploads_are_purged_by_age(serve: Serve) -> None:
 
         def gone() -> bool:
             nonlocal sent
-            client.ask("PATCH", alive, body=b"more").expect(202)
-            sent += 4
-            return client.get(abandoned).status == 404 and client.get(empty).status == 404
+            client.ask("PATCH", alive, body=b"more" * 5000).expect(202)
+            sent += 20_000
+            return all(client.get(location).status == 404 for location in (abandoned, small, empty))
 
         wait_until(gone, within=8, every=0.3)
-        for location in (abandoned, empty):
+        for location in (abandoned, small, empty):
             client.ask("PATCH", location, body=b"late").expect(404)
             client.ask("PUT", f"{location}?digest={digest(b'bytes')}").expect(404)
         assert client.get(alive).expect(204).need("Range") == f"0-{sent - 1}", "one that is in use was touched"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from moorage.registry.upload import SMALL
 from tests.support.server import Server
 from tests.support.wire import OCI_MANIFEST, Client, Link, digest, image, wait_until
 from tests.support.workers import one_each
@@ -206,16 +207,18 @@ def test_an_empty_session_stands_at_nothing(client: Client, name: str) -> None:
     assert status.need("Location") == location
 
 
-def test_a_cancelled_session_is_gone_with_its_bytes(client: Client, server: Server, name: str) -> None:
+@pytest.mark.parametrize("body", [b"bytes", b"bytes" * 10_000])
+def test_a_cancelled_session_is_gone_with_its_bytes(client: Client, server: Server, name: str, body: bytes) -> None:
     location = client.begin(name)
-    client.ask("PATCH", location, body=b"bytes").expect(202)
+    client.ask("PATCH", location, body=body).expect(202)
     file = server.root / "uploads" / location.rpartition("/")[2]
-    assert file.read_bytes() == b"bytes"
+    if len(body) > SMALL:
+        assert file.read_bytes() == body
     client.ask("DELETE", location).expect(204)
     assert not file.exists()
     for method in ("GET", "PATCH", "DELETE"):
         assert client.ask(method, location).expect(404).codes() == ["BLOB_UPLOAD_UNKNOWN"]
-    client.ask("PUT", f"{location}?digest={digest(b'bytes')}").expect(404)
+    client.ask("PUT", f"{location}?digest={digest(body)}").expect(404)
 
 
 def test_a_finished_session_is_gone(client: Client, name: str) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from moorage.core.digest import parse_digest
@@ -16,9 +15,9 @@ from moorage.core.errors import DigestInvalid, StorageFull, Unavailable, UploadU
 from moorage.core.names import is_key
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable
 
-    from moorage.blobs.ports import BlobStore, Progress, Sealed, Source, UploadStore
+    from moorage.blobs.ports import BlobStore, Progress, Sealed, Source, TakenOver, UploadStore
     from moorage.core.digest import Digest
 
     Observe = Callable[[str, float], None]
@@ -30,17 +29,22 @@ def _ignore(_action: str, _seconds: float) -> None:
     return
 
 
-@contextmanager
-def _duty(action: str, observe: Observe) -> Iterator[None]:
-    begun = time.perf_counter()
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _FULL:
-            raise StorageFull from error
-        raise Unavailable from error
-    finally:
-        observe(action, time.perf_counter() - begun)
+class _Duty:
+    """Around one call of a backend. No generator: this is on the way of every push."""
+
+    __slots__ = ("_action", "_begun", "_observe")
+
+    def __init__(self, action: str, observe: Observe) -> None:
+        self._action = action
+        self._observe = observe
+
+    def __enter__(self) -> None:
+        self._begun = time.perf_counter()
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        self._observe(self._action, time.perf_counter() - self._begun)
+        if isinstance(error, OSError):
+            raise (StorageFull if error.errno in _FULL else Unavailable) from error
 
 
 class CheckedBlobs:
@@ -57,7 +61,7 @@ class CheckedBlobs:
 
     async def stat(self, digest: Digest) -> int | None:
         """See `BlobStore.stat`."""
-        with _duty("stat", self._observe):
+        with _Duty("stat", self._observe):
             return await self._inner.stat(parse_digest(digest))
 
     async def source(self, location: str, size: int, start: int, stop: int) -> Source:
@@ -74,12 +78,12 @@ class CheckedBlobs:
 
     async def put(self, digest: Digest, data: bytes) -> Sealed:
         """See `BlobStore.put`."""
-        with _duty("put", self._observe):
+        with _Duty("put", self._observe):
             return await self._inner.put(parse_digest(digest), data)
 
     async def delete(self, digest: Digest) -> None:
         """See `BlobStore.delete`."""
-        with _duty("delete", self._observe):
+        with _Duty("delete", self._observe):
             await self._inner.delete(parse_digest(digest))
 
     async def scan(self, after: str = "") -> AsyncIterator[Digest]:
@@ -107,29 +111,30 @@ class CheckedUploads:
         algorithm: str,
         held: int = 0,
         seal: Digest | None = None,
+        taken_over: TakenOver | None = None,
     ) -> Progress:
         """See `UploadStore.append`."""
-        with _duty("append", self._observe):
-            return await self._inner.append(_checked_key(key), offset, pieces, algorithm, held, seal)
+        with _Duty("append", self._observe):
+            return await self._inner.append(_checked_key(key), offset, pieces, algorithm, held, seal, taken_over)
 
     async def seal(self, key: str, digest: Digest, known: Progress | None = None) -> Sealed:
         """See `UploadStore.seal`."""
-        with _duty("seal", self._observe):
+        with _Duty("seal", self._observe):
             return await self._inner.seal(_checked_key(key), parse_digest(digest), known)
 
     async def size(self, key: str) -> int:
         """See `UploadStore.size`."""
-        with _duty("size", self._observe):
+        with _Duty("size", self._observe):
             return await self._inner.size(_checked_key(key))
 
     async def drop(self, key: str) -> None:
         """See `UploadStore.drop`."""
-        with _duty("drop", self._observe):
+        with _Duty("drop", self._observe):
             await self._inner.drop(_checked_key(key))
 
     async def stale(self, before: float, limit: int) -> list[str]:
         """See `UploadStore.stale`; what is no key is passed over."""
-        with _duty("stale", self._observe):
+        with _Duty("stale", self._observe):
             found = await self._inner.stale(before, limit)
             return [key for key in found if is_key(key)]
 

@@ -19,14 +19,16 @@ from moorage.blobs.layout import UPLOADS, blob_location
 from moorage.blobs.ports import Progress, Sealed
 from moorage.blobs.running import Running, RunningHashes, Stamp
 from moorage.blobs.share import Share
-from moorage.core.digest import Digest, digest_from, new_hash
-from moorage.core.errors import DigestInvalid, RegistryError, UploadBusy, UploadRangeInvalid, UploadUnknown
+from moorage.core.digest import Digest, check_content, digest_from, new_hash
+from moorage.core.errors import RegistryError, UploadBusy, UploadRangeInvalid, UploadUnknown
 from moorage.core.names import is_key
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from concurrent.futures import Executor
     from pathlib import Path
+
+    from moorage.blobs.ports import TakenOver
 
 T = TypeVar("T")
 
@@ -75,9 +77,11 @@ class FilesystemUploads:
         algorithm: str,
         held: int = 0,
         seal: Digest | None = None,
+        taken_over: TakenOver | None = None,
     ) -> Progress:
         """Write at the end; a small body takes two trips to a thread, one before it is read and one after."""
         writing = _Writing(self._files, self._folder / key, offset, self._hashes, algorithm, held)
+        writing.anew = writing.taken_over = taken_over is not None
         batch: list[bytes] = []
         gathered = 0
         under_way: asyncio.Future[None] | None = None
@@ -98,7 +102,10 @@ class FilesystemUploads:
                     batch, gathered = [], 0
             if under_way is not None:
                 await under_way
-            return await self._run(writing.finish, b"".join(batch), broken, seal)
+            progress = await self._run(writing.finish, b"".join(batch), broken, seal)
+            if taken_over is not None and progress.sealed is None:
+                await taken_over(progress)
+            return progress
         finally:
             self._share.leave()
             if under_way is not None:
@@ -218,6 +225,8 @@ class _Writing:
         self._dropped = 0
         self._running: Running | None = None
         self._turn = threading.Lock()
+        self.anew = False
+        self.taken_over = False
         self.closed = False
 
     def begin(self) -> None:
@@ -239,7 +248,7 @@ class _Writing:
         self._size = self._dropped = os.fstat(self._descriptor).st_size
         if self._size < self._held:
             raise UploadUnknown
-        if self._offset is not None and self._offset != self._size:
+        if self._offset is not None and self._offset != self._size and not self.anew:
             raise UploadRangeInvalid(self._size)
         self._running = self._hashes.take(self._key, self._size, self._algorithm, _stamp(self._descriptor))
 
@@ -250,6 +259,8 @@ class _Writing:
                 self._write(data)
 
     def _write(self, data: bytes) -> None:
+        if self.anew:
+            self._begin_anew()
         try:
             self._files.write(self._descriptor, data)
         except OSError:
@@ -264,6 +275,12 @@ class _Writing:
             self._unsynced = 0
             self._drop()
 
+    def _begin_anew(self) -> None:
+        self.anew = False
+        self._files.truncate(self._descriptor, 0)
+        self._size = self._dropped = 0
+        self._running = Running(self._algorithm, 0, new_hash(self._algorithm))
+
     def _drop(self) -> None:
         """Let go of what lies behind `KEPT` and before what the disk is at work on."""
         start, stop = max(self._dropped, KEPT), self._size - BEHIND
@@ -276,12 +293,17 @@ class _Writing:
             self._dropped = stop
 
     def finish(self, data: bytes, broken: Exception | None, seal: Digest | None = None) -> Progress:
-        """Write the rest, make everything durable, make it a blob where that is asked for, and let go."""
+        """Write the rest, make everything durable, make it a blob where that is asked for, and let go.
+
+        Where bytes are taken over the lock is kept until `close`.
+        """
+        kept = self.taken_over
         with self._turn:
             try:
                 return self._finish(data, broken, seal)
             finally:
-                self._close()
+                if not kept:
+                    self._close()
 
     def _finish(self, data: bytes, broken: Exception | None, seal: Digest | None) -> Progress:
         if self.closed:
@@ -344,10 +366,7 @@ def _lock(descriptor: int, path: Path) -> None:
 
 def seal_file(files: Files, path: Path, wanted: Digest, found: Digest) -> None:
     """Make a synced upload a blob, if it has the digest that is wanted."""
-    if found != wanted:
-        raise DigestInvalid(
-            "The content received does not have the digest given.", {"given": wanted, "received": found}
-        )
+    check_content(wanted, found)
     try:
         publish(files, path.parent.parent, path, wanted)
     except FileNotFoundError:  # cancelled in this moment

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
 BLOBS = Path("docker/registry/v2/blobs")
 UPLOADS = Path("uploads")
+_BLOBS = str(BLOBS)
 
 
 def blob_location(digest: Digest) -> str:
     """A blob's path below the root, as the `blobs` table keeps it."""
-    return f"{BLOBS}/{digest.algorithm}/{digest.hex[:2]}/{digest.hex}/data"
+    return f"{_BLOBS}/{digest.algorithm}/{digest.hex[:2]}/{digest.hex}/data"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from moorage.blobs.layout import blob_location
 from moorage.blobs.ports import CHUNK, Chunks, Inline, Progress, Sealed, Source
-from moorage.core.digest import Digest, digest_of
+from moorage.core.digest import Digest, check_content, digest_of
 from moorage.core.errors import (
-    DigestInvalid,
     RegistryError,
     Unavailable,
     UploadBusy,
@@ -19,6 +19,8 @@ from moorage.core.errors import (
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from moorage.blobs.ports import TakenOver
 
 
 class MemoryBlobs:
@@ -62,6 +64,19 @@ async def _pieces(data: bytes, start: int, stop: int) -> AsyncIterator[bytes]:
         yield data[offset : min(offset + CHUNK, stop)]
 
 
+async def _take(kept: bytearray, pieces: AsyncIterator[bytes], *, anew: bool) -> Exception | None:
+    """Add the pieces, `anew` in place of what is there; why they ended early."""
+    try:
+        async for piece in pieces:
+            if anew:
+                kept.clear()
+                anew = False
+            kept += piece
+    except RegistryError as error:
+        return error
+    return None
+
+
 class MemoryUploads:
     """`UploadStore` in a dictionary, sealing into a `MemoryBlobs`."""
 
@@ -79,6 +94,7 @@ class MemoryUploads:
         algorithm: str,
         held: int = 0,
         seal: Digest | None = None,
+        taken_over: TakenOver | None = None,
     ) -> Progress:
         """Add bytes at the end."""
         if key in self._busy:
@@ -86,20 +102,21 @@ class MemoryUploads:
         if len(self._kept.get(key, b"")) < held:
             raise UploadUnknown
         kept = self._kept.setdefault(key, bytearray())
-        if offset is not None and offset != len(kept):
+        if offset is not None and taken_over is None and offset != len(kept):
             raise UploadRangeInvalid(len(kept))
         self._busy.add(key)
-        broken: Exception | None = None
         try:
-            async for piece in pieces:
-                kept += piece
-        except RegistryError as error:
-            broken = error
+            broken = await _take(kept, pieces, anew=taken_over is not None)
+            progress = Progress(len(kept), digest_of(bytes(kept), algorithm), broken)
+            if seal is not None and broken is None:
+                self._busy.discard(key)
+                return replace(progress, sealed=await self.seal(key, seal))
+            if taken_over is not None:
+                await taken_over(progress)
+            return progress
         finally:
             self._busy.discard(key)
             self._touched[key] = time.time()
-        sealed = await self.seal(key, seal) if seal is not None and broken is None else None
-        return Progress(len(kept), digest_of(bytes(kept), algorithm), broken, sealed)
 
     async def seal(self, key: str, digest: Digest, known: Progress | None = None) -> Sealed:
         """Check and move to the blobs."""
@@ -108,8 +125,7 @@ class MemoryUploads:
         if key not in self._kept and known is not None and known.size:
             raise UploadUnknown
         data = bytes(self._kept.get(key, b""))
-        if digest_of(data, digest.algorithm) != digest:
-            raise DigestInvalid("The content received does not have the digest given.", {"given": digest})
+        check_content(digest, digest_of(data, digest.algorithm))
         self._kept.pop(key, None)
         return await self._blobs.put(digest, data)
 

@@ -5,6 +5,7 @@ Checks of names, translation of errors and timing are the duty of `moorage.blobs
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -66,6 +67,10 @@ class Progress:
     sealed: Sealed | None = None
 
 
+TakenOver = Callable[[Progress], Awaitable[None]]
+"""Told that bytes which the facts held are durable in the upload store."""
+
+
 class BlobStore(Protocol):
     """Finished blobs, by digest."""
 
@@ -106,6 +111,7 @@ class UploadStore(Protocol):
         algorithm: str,
         held: int = 0,
         seal: Digest | None = None,
+        taken_over: TakenOver | None = None,
     ) -> Progress:
         """Add bytes at the end of an upload and hash them as they come.
 
@@ -121,6 +127,9 @@ class UploadStore(Protocol):
                 after a loss of power; other bytes must not take their place, as the facts know the digest of the old.
             seal: where the body came whole, check all bytes against this digest and make them a blob
                 (`Progress.sealed`) before anybody else may write: of several that finish an upload one wins.
+            taken_over: for an upload whose bytes the facts held themselves. What is there of an earlier try is thrown
+                away when the first piece comes, and this is told how far the upload has come (where it was not sealed)
+                before anybody else may write. What it raises is raised.
 
         Raises:
             UploadBusy: another request is writing.

@@ -81,3 +81,15 @@ def digest_of(data: bytes, algorithm: str = CANONICAL) -> Digest:
 def digest_from(algorithm: str, running: Hash) -> Digest:
     """The digest that a running hash has come to."""
     return Digest(f"{algorithm}:{running.hexdigest()}")
+
+
+def check_content(wanted: Digest, found: Digest) -> None:
+    """Whether what was received is what was announced.
+
+    Raises:
+        DigestInvalid: it has another digest.
+    """
+    if found != wanted:
+        raise DigestInvalid(
+            "The content received does not have the digest given.", {"given": wanted, "received": found}
+        )

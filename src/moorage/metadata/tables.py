@@ -160,10 +160,12 @@ uploads = Table(
     Column("actor", Text, nullable=False, default=""),
     Column("started_at", Double, nullable=False),
     Column("updated_at", Double, nullable=False),
+    Column("content", LargeBinary, nullable=True),
     Index("ix_uploads_updated_at", "updated_at", "id"),
     sqlite_with_rowid=False,
 )
-"""`digest` is that of the first `offset` bytes, where it is known."""
+"""`digest` is that of the first `offset` bytes, where it is known. `content`: these bytes as long as they are few; NULL
+once the upload store has them."""
 
 events = Table(
     "events",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import bindparam, delete, func, select, update
+from sqlalchemy import and_, bindparam, delete, func, null, select, update
 
 from moorage.metadata.blobs import batches
 from moorage.metadata.database import Lookup
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 UPLOAD = Lookup(
-    select(uploads.c.algorithm, uploads.c.offset, uploads.c.digest, uploads.c.started_at).where(
+    select(uploads.c.algorithm, uploads.c.offset, uploads.c.digest, uploads.c.content).where(
         uploads.c.id == bindparam("id"), uploads.c.repository == bindparam("repository")
     ),
     ("id", "repository"),
 )
-"""id, repository -> algorithm, offset, digest so far, started_at."""
+"""id, repository -> algorithm, offset, digest so far, content."""
 
 _ADD_UPLOAD = Prepared(
     lambda insert: insert(uploads).values(
@@ -35,6 +35,7 @@ _ADD_UPLOAD = Prepared(
         actor=bindparam("actor_"),
         started_at=bindparam("now_"),
         updated_at=bindparam("now_"),
+        content=bindparam("content_"),
     ),
     "id_",
     "repository_",
@@ -43,6 +44,7 @@ _ADD_UPLOAD = Prepared(
     "digest_",
     "actor_",
     "now_",
+    "content_",
 )
 _ADVANCE_UPLOAD = Prepared(
     lambda _: (
@@ -51,6 +53,31 @@ _ADVANCE_UPLOAD = Prepared(
         .values(offset=bindparam("offset_"), digest=bindparam("digest_"), updated_at=bindparam("now_"))
     ),
     "id_",
+    "offset_",
+    "digest_",
+    "now_",
+)
+_HOLDS = and_(uploads.c.id == bindparam("id_"), uploads.c.offset == bindparam("held_"), uploads.c.content.is_not(None))
+_HOLD_UPLOAD = Prepared(
+    lambda _: (
+        update(uploads)
+        .where(_HOLDS)
+        .values(offset=bindparam("offset_"), content=bindparam("content_"), updated_at=bindparam("now_"))
+    ),
+    "id_",
+    "held_",
+    "offset_",
+    "content_",
+    "now_",
+)
+_HAND_OVER = Prepared(
+    lambda _: (
+        update(uploads)
+        .where(_HOLDS)
+        .values(offset=bindparam("offset_"), digest=bindparam("digest_"), content=null(), updated_at=bindparam("now_"))
+    ),
+    "id_",
+    "held_",
     "offset_",
     "digest_",
     "now_",
@@ -69,6 +96,7 @@ class UploadRow:
         offset: bytes that the last finished request left.
         digest: of those bytes, where known.
         actor: who began it.
+        content: its bytes while the facts hold them themselves, None where the upload store does.
     """
 
     id: str
@@ -77,17 +105,36 @@ class UploadRow:
     offset: int = 0
     digest: str | None = None
     actor: str = ""
+    content: bytes | None = None
 
 
 def add_upload(connection: Connection, upload: UploadRow, now: float) -> None:
     """Record a session that begins."""
     _ADD_UPLOAD.count(
-        connection, upload.id, upload.repository, upload.algorithm, upload.offset, upload.digest, upload.actor, now
+        connection,
+        upload.id,
+        upload.repository,
+        upload.algorithm,
+        upload.offset,
+        upload.digest,
+        upload.actor,
+        now,
+        upload.content,
     )
 
 
+def hold_upload(connection: Connection, key: str, held: int, content: bytes, now: float) -> bool:
+    """Keep all bytes of a session in its row; False where it is gone, or no longer holds `held` bytes there."""
+    return _HOLD_UPLOAD.count(connection, key, held, len(content), content, now) > 0
+
+
+def hand_over_upload(connection: Connection, key: str, held: int, offset: int, digest: str | None, now: float) -> bool:
+    """From now on the upload store has the bytes, `offset` of them; False as with `hold_upload`."""
+    return _HAND_OVER.count(connection, key, held, offset, digest, now) > 0
+
+
 def advance_upload(connection: Connection, key: str, offset: int, digest: str | None, now: float) -> bool:
-    """Record how far a session has come; False where it is gone."""
+    """Record how far a session has come in the upload store; False where it is gone."""
     return _ADVANCE_UPLOAD.count(connection, key, offset, digest, now) > 0
 
 

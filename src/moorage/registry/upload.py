@@ -2,43 +2,52 @@
 
     begin -> append ... append -> finish       (or cancel, or purged by age)
 
-The bytes' own length is the truth about how far a session has come; the row remembers the digest so far, so that a
-finish without a body costs the same whatever the size and whatever the process.
+A session's bytes are in its row as long as they are few (`SMALL`), and then in the upload store. There their own length
+is the truth about how far it has come; the row remembers the digest so far, so that a finish without a body costs the
+same whatever the size and whatever the process.
 """
 
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from moorage.blobs.ports import Progress, Sealed
-from moorage.core.digest import CANONICAL, Digest, new_hash
-from moorage.core.errors import DigestInvalid, RegistryError, SizeInvalid, UploadUnknown
+from moorage.core.digest import CANONICAL, Digest, check_content, digest_of, new_hash
+from moorage.core.errors import DigestInvalid, RegistryError, UploadBusy, UploadRangeInvalid, UploadUnknown
 from moorage.core.events import Event
 from moorage.core.names import is_key
 from moorage.metadata.blobs import StoredBlob, add_blob, link_blob
 from moorage.metadata.events import tell
-from moorage.metadata.uploads import UPLOAD, UploadRow, add_upload, advance_upload, remove_upload
+from moorage.metadata.uploads import (
+    UPLOAD,
+    UploadRow,
+    add_upload,
+    advance_upload,
+    hand_over_upload,
+    hold_upload,
+    remove_upload,
+)
+from moorage.registry.chunk import Chunk, take, take_quickly
 from moorage.registry.trail import Trail
 from moorage.registry.writes import Writes
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from sqlalchemy import Connection
 
     from moorage.core.access import Caller
+    from moorage.registry.chunk import Body
     from moorage.registry.parts import Parts
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """A request's body: `start` is where it must go (None: at the end), `length` its bytes where that is known."""
+SMALL = 16 * 1024
+"""Bytes of a session that are kept in its row: less work than a file that is soon renamed (docs/adr/0013)."""
 
-    pieces: AsyncIterator[bytes]
-    start: int | None = None
-    length: int | None = None
+PATIENCE = 0.05
+"""Seconds that a small body has to come whole. What takes longer goes to the upload store, whose lock tells who comes
+second at once; before that, of two that write the one that is done first wins."""
 
 
 class Uploads:
@@ -47,6 +56,7 @@ class Uploads:
     def __init__(self, parts: Parts) -> None:
         self._database = parts.database
         self._store = parts.uploads
+        self._blobs = parts.blobs
         self._clock = parts.clock
         self._ids = parts.ids
         self._writes = Writes(parts.settings)
@@ -60,10 +70,7 @@ class Uploads:
         """
         self._writes.check_push(name)
         new_hash(algorithm)
-        upload = UploadRow(self._ids.upload(), name, algorithm, actor=caller.name)
-        now = self._clock.now()
-        await self._database.write(lambda connection: add_upload(connection, upload, now), durable=False)
-        return upload
+        return await self._begin(UploadRow(self._ids.upload(), name, algorithm, actor=caller.name, content=b""))
 
     async def find(self, name: str, key: str) -> UploadRow:
         """The session as recorded.
@@ -75,12 +82,14 @@ class Uploads:
         row = await self._database.lookup(UPLOAD, key, name) if is_key(key) else None
         if row is None:
             raise UploadUnknown(detail={"upload": key[:100] if key.isprintable() else ascii(key[:100])})
-        algorithm, offset, digest, _ = cast("tuple[str, int, str | None, float]", tuple(row))
-        return UploadRow(key, name, algorithm, offset, digest)
+        algorithm, offset, digest, content = cast("tuple[str, int, str | None, bytes | None]", tuple(row))
+        return UploadRow(key, name, algorithm, offset, digest, content=content)
 
     async def status(self, name: str, key: str) -> int:
         """Bytes that the session durably holds."""
         upload = await self.find(name, key)
+        if upload.content is not None:
+            return len(upload.content)
         size = await self._store.size(upload.id)
         if size < upload.offset:  # sealed, but that was not recorded (yet)
             raise UploadUnknown(detail={"upload": upload.id})
@@ -95,8 +104,7 @@ class Uploads:
         """
         self._writes.check_push(name)
         upload = await self.find(name, key)
-        progress = await self._append(upload, chunk)
-        return progress.size
+        return (await self._append(upload, chunk)).size
 
     async def finish(self, name: str, key: str, digest: Digest, chunk: Chunk | None, caller: Caller) -> int:
         """Add the last chunk, if any, check the digest and make the blob readable in the repository; return its size.
@@ -108,30 +116,37 @@ class Uploads:
         self._writes.check_push(name)
         upload = await self.find(name, key)
         try:
-            if chunk is None:
-                sealed = await self._store.seal(upload.id, digest, _known(upload))
-            else:
-                sealed = await self._append_and_seal(upload, chunk, digest)
+            sealed = await self._seal(upload, digest, chunk)
         except DigestInvalid:
             await self._forget(upload.id)
             raise
-        blob = StoredBlob(digest, sealed.size, sealed.location)
-        now = self._clock.now()
-        await self._database.write(lambda connection: _record(connection, upload, blob, caller, now, self._trail))
+        await self._record(upload, digest, sealed, caller)
         return sealed.size
 
     async def whole(self, name: str, digest: Digest, chunk: Chunk, caller: Caller, algorithm: str) -> int:
-        """A blob in one request: begin and finish.
+        """A blob in one request; a large one by a session that nobody hears of.
 
-        Where it fails nothing is kept, as the client never heard of a session.
+        Where it fails nothing is kept.
         """
-        upload = await self.begin(name, caller, algorithm)
+        self._writes.check_push(name)
+        new_hash(algorithm)
+        upload = UploadRow(self._ids.upload(), name, algorithm, actor=caller.name)
+        body = await take(chunk, SMALL)
+        if body.rest is None:
+            if body.broken is not None:
+                raise body.broken
+            sealed = await self._put(digest, body.start)
+            await self._record(upload, digest, sealed, caller, begun=False)
+            return sealed.size
+        await self._begin(upload)
         try:
-            return await self.finish(name, upload.id, digest, chunk, caller)
+            sealed = await self._seal(upload, digest, Chunk(body.pieces()))
+            await self._record(upload, digest, sealed, caller)
         except Exception:
             with suppress(RegistryError):
                 await self._forget(upload.id)
             raise
+        return sealed.size
 
     async def cancel(self, name: str, key: str) -> None:
         """End a session and drop its bytes."""
@@ -139,20 +154,98 @@ class Uploads:
         upload = await self.find(name, key)
         await self._forget(upload.id)
 
-    async def _append_and_seal(self, upload: UploadRow, chunk: Chunk, digest: Digest) -> Sealed:
-        pieces = _measured(chunk)
-        progress = await self._store.append(
-            upload.id, chunk.start, pieces, upload.algorithm, upload.offset, seal=digest
-        )
-        if progress.sealed is None:
-            await self._record_progress(upload, progress)
-            raise progress.broken or UploadUnknown(detail={"upload": upload.id})
-        return progress.sealed
+    async def _begin(self, upload: UploadRow) -> UploadRow:
+        now = self._clock.now()
+        await self._database.write(lambda connection: add_upload(connection, upload, now), durable=False)
+        return upload
 
-    async def _append(self, upload: UploadRow, chunk: Chunk) -> Progress:
-        pieces = _measured(chunk)
-        progress = await self._store.append(upload.id, chunk.start, pieces, upload.algorithm, upload.offset)
-        recorded = await self._record_progress(upload, progress)
+    async def _seal(self, upload: UploadRow, digest: Digest, chunk: Chunk | None) -> Sealed:
+        if chunk is not None:
+            progress = await self._append(upload, chunk, digest)
+            if progress.sealed is None:
+                raise UploadUnknown(detail={"upload": upload.id})
+            return progress.sealed
+        if upload.content is not None:
+            return await self._put(digest, upload.content)
+        return await self._store.seal(upload.id, digest, _known(upload))
+
+    async def _put(self, digest: Digest, data: bytes) -> Sealed:
+        check_content(digest, digest_of(data, digest.algorithm))
+        return await self._blobs.put(digest, data)
+
+    async def _append(self, upload: UploadRow, chunk: Chunk, seal: Digest | None = None) -> Progress:
+        """Add a chunk, wherever the session's bytes are; make a blob of it all where that is asked for."""
+        held = upload.content
+        if held is None:
+            return await self._stream(upload, chunk.start, chunk.measured(), seal)
+        if chunk.start not in (None, len(held)):
+            raise UploadRangeInvalid(len(held))
+        body = await take_quickly(chunk, SMALL - len(held), PATIENCE)
+        if body.rest is not None:
+            return await self._outgrow(upload, held, body, seal)
+        data = held + body.start
+        if seal is not None and body.broken is None:
+            return Progress(len(data), seal, sealed=await self._put(seal, data))
+        now = self._clock.now()
+        await self._change(upload, lambda connection: hold_upload(connection, upload.id, len(held), data, now))
+        if body.broken is not None:
+            raise body.broken
+        return Progress(len(data), None)
+
+    async def _outgrow(self, upload: UploadRow, held: bytes, body: Body, seal: Digest | None) -> Progress:
+        """The upload store takes over. Bytes that the row holds stay there until the store has them on the disk."""
+        if not held:
+            # So that who comes second finds the store's lock, and is told at once.
+            await self._hand_over(upload, held, Progress(0, None))
+            return await self._stream(upload, 0, body.pieces(), seal)
+
+        async def pieces() -> AsyncIterator[bytes]:
+            # We have the store's lock now: is there nobody who had it while we waited for ours?
+            if (await self.find(upload.repository, upload.id)).content != held:
+                raise UploadBusy
+            async for piece in body.pieces(held):
+                yield piece
+
+        async def taken_over(progress: Progress) -> None:
+            await self._hand_over(upload, held, progress)
+
+        progress = await self._store.append(
+            upload.id, None, pieces(), upload.algorithm, seal=seal, taken_over=taken_over
+        )
+        if progress.broken is not None:
+            raise progress.broken
+        return progress
+
+    async def _hand_over(self, upload: UploadRow, held: bytes, progress: Progress) -> None:
+        now = self._clock.now()
+        await self._change(
+            upload,
+            lambda connection: hand_over_upload(connection, upload.id, len(held), progress.size, progress.digest, now),
+        )
+
+    async def _change(self, upload: UploadRow, change: Callable[[Connection], bool]) -> None:
+        """Write to a row that is as we have read it.
+
+        Raises:
+            UploadBusy: another request was faster.
+            UploadUnknown: and ended the session.
+        """
+        if not await self._database.write(change, durable=False):
+            await self.find(upload.repository, upload.id)
+            raise UploadBusy
+
+    async def _stream(
+        self, upload: UploadRow, start: int | None, pieces: AsyncIterator[bytes], seal: Digest | None
+    ) -> Progress:
+        """Add to what the upload store has."""
+        progress = await self._store.append(upload.id, start, pieces, upload.algorithm, upload.offset, seal)
+        if progress.sealed is not None:
+            return progress
+        now = self._clock.now()
+        recorded = await self._database.write(
+            lambda connection: advance_upload(connection, upload.id, progress.size, progress.digest, now),
+            durable=False,
+        )
         if progress.broken is not None:
             raise progress.broken
         if not recorded:
@@ -160,47 +253,38 @@ class Uploads:
             raise UploadUnknown(detail={"upload": upload.id})
         return progress
 
-    async def _record_progress(self, upload: UploadRow, progress: Progress) -> bool:
+    async def _record(
+        self, upload: UploadRow, digest: Digest, sealed: Sealed, caller: Caller, *, begun: bool = True
+    ) -> None:
+        """The blob's facts, durable; `begun`: there is a session, which ends with it."""
         now = self._clock.now()
-        return await self._database.write(
-            lambda connection: advance_upload(connection, upload.id, progress.size, progress.digest, now),
-            durable=False,
-        )
+        blob = StoredBlob(digest, sealed.size, sealed.location)
+
+        def change(connection: Connection) -> None:
+            if begun and not remove_upload(connection, upload.id):
+                raise UploadUnknown(detail={"upload": upload.id})
+            _add(connection, upload.repository, blob, caller, now, self._trail)
+
+        await self._database.write(change)
 
     async def _forget(self, key: str) -> None:
-        removed = await self._database.write(lambda connection: remove_upload(connection, key))
-        await self._store.drop(key)
+        try:
+            removed = await self._database.write(lambda connection: remove_upload(connection, key))
+        finally:
+            # Also where that failed: on a full disk these bytes may be what it needs.
+            await self._store.drop(key)
         if not removed:
             raise UploadUnknown(detail={"upload": key})
-
-
-async def _measured(chunk: Chunk) -> AsyncIterator[bytes]:
-    """The pieces, as long as they are what `Content-Range` announced."""
-    received = 0
-    async for piece in chunk.pieces:
-        received += len(piece)
-        if chunk.length is not None and received > chunk.length:
-            break
-        yield piece
-    if chunk.length is not None and received != chunk.length:
-        raise SizeInvalid(
-            "The body is not as long as Content-Range says; what arrived within it is kept.",
-            {"announced": chunk.length, "received": received},
-        )
 
 
 def _known(upload: UploadRow) -> Progress:
     return Progress(upload.offset, Digest(upload.digest) if upload.digest else None)
 
 
-def _record(
-    connection: Connection, upload: UploadRow, blob: StoredBlob, caller: Caller, now: float, trail: Trail
-) -> None:
-    if not remove_upload(connection, upload.id):
-        raise UploadUnknown(detail={"upload": upload.id})
-    repository = trail.place(connection, upload.repository, caller, now)
+def _add(connection: Connection, name: str, blob: StoredBlob, caller: Caller, now: float, trail: Trail) -> None:
+    repository = trail.place(connection, name, caller, now)
     add_blob(connection, blob, now)
     link_blob(connection, repository, blob.digest, now)
-    event = Event("push", upload.repository, blob.digest, "application/octet-stream", blob.size, actor=caller.name)
+    event = Event("push", name, blob.digest, "application/octet-stream", blob.size, actor=caller.name)
     tell(connection, event, now)
-    trail.note(connection, "blob.push", caller, upload.repository, now, digest=blob.digest, size=blob.size)
+    trail.note(connection, "blob.push", caller, name, now, digest=blob.digest, size=blob.size)

@@ -13,13 +13,14 @@ from moorage.core.errors import (
     DigestInvalid,
     RegistryError,
     UploadBusy,
+    UploadInterrupted,
     UploadRangeInvalid,
     UploadUnknown,
 )
 from moorage.testing.blob_store import KIB, MIB, OpenStore, Store, open_descriptors
 from moorage.testing.fakes import upload_key
 from moorage.testing.steps import KEY, OTHER, append, stored
-from moorage.testing.streams import Waiting, content
+from moorage.testing.streams import Waiting, breaking, content, pieces
 
 
 @pytest.mark.asyncio
@@ -65,6 +66,51 @@ class UploadRaces:
         await store.uploads.seal(OTHER, digest_of(b"quick"), known)
         body.go_on()
         await store.uploads.seal(KEY, digest_of(b"slowly"), await slow)
+
+    @pytest.mark.parametrize("left", [b"", b"left by a crash"])
+    async def test_bytes_that_the_facts_held(self, open_store: OpenStore, left: bytes) -> None:
+        """They come with the first piece, in place of what an earlier try left; the facts hear of it under the lock."""
+        store, elsewhere = open_store(), open_store()
+        if left:
+            await append(store.uploads, left)
+        told: list[int] = []
+
+        async def taken_over(progress: Progress) -> None:
+            told.append(progress.size)
+            for uploads in (store.uploads, elsewhere.uploads):
+                with pytest.raises(UploadBusy):
+                    await append(uploads, b"second")
+
+        data = content(200_000)
+        known = await store.uploads.append(KEY, None, pieces(data), "sha256", taken_over=taken_over)
+        assert told == [len(data)] == [known.size]
+        sealed = await elsewhere.uploads.seal(KEY, digest_of(data), known)
+        assert await stored(store, digest_of(data), sealed) == data
+
+    async def test_bytes_that_the_facts_go_on_holding(self, store: Store) -> None:
+        """The client leaves before the first piece, or the facts say no: the upload is let go of all the same."""
+
+        async def refused(_: Progress) -> None:
+            raise UploadBusy
+
+        for body in (breaking(b"", UploadInterrupted()), pieces(b"12345")):
+            with pytest.raises(UploadBusy):
+                await store.uploads.append(KEY, None, body, "sha256", taken_over=refused)
+        known = await append(store.uploads, b"67890", 5)
+        await store.uploads.seal(KEY, digest_of(b"1234567890"), known)
+
+    async def test_bytes_that_the_facts_held_are_sealed_at_once(self, store: Store) -> None:
+        """Then there is nothing left to tell."""
+        told: list[Progress] = []
+
+        async def taken_over(progress: Progress) -> None:
+            told.append(progress)
+
+        wanted = digest_of(b"12345")
+        known = await store.uploads.append(KEY, None, pieces(b"12345"), "sha256", seal=wanted, taken_over=taken_over)
+        assert known.sealed is not None
+        assert told == []
+        assert await stored(store, wanted, known.sealed) == b"12345"
 
     @pytest.mark.parametrize("arrived", [0, 100, 900 * KIB])
     async def test_a_request_that_is_cancelled(self, store: Store, arrived: int) -> None:

@@ -10,13 +10,15 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING
 
-from moorage.core.errors import RegistryError
+from moorage.core.errors import RegistryError, StorageFull
 from moorage.metadata.events import trim
 from moorage.metadata.schedules import take_turn
 from moorage.metadata.uploads import open_uploads, remove_stale_upload, stale_uploads
 from moorage.telemetry.logs import logger
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from moorage.blobs.ports import UploadStore
     from moorage.core.clock import Clock
     from moorage.metadata.database import Database
@@ -94,11 +96,19 @@ class Sweeper:
         if self._purge.dryrun:
             _log.info("abandoned upload would be purged", upload=key)
             return True
+
+        def remove(connection: Connection) -> bool:
+            return remove_stale_upload(connection, key, before)
+
         # Facts first: a client that comes back in this moment finds no session, never one without its bytes.
-        if not await self._database.write(lambda connection: remove_stale_upload(connection, key, before)):
-            return False
-        await self._uploads.drop(key)
-        return True
+        try:
+            removed = await self._database.write(remove)
+        except StorageFull:
+            await self._uploads.drop(key)  # these may be the bytes that it has no room for
+            return await self._database.write(remove)
+        if removed:
+            await self._uploads.drop(key)
+        return removed
 
     async def _purge_orphans(self, before: float) -> int:
         """Bytes whose session is gone: a crash between the two steps, or a write that overtook a cancel.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from moorage.core.errors import (
     DigestInvalid,
     ReadOnly,
     SizeInvalid,
+    StorageFull,
     Unavailable,
     UploadBusy,
     UploadInterrupted,
@@ -21,7 +23,8 @@ from moorage.core.errors import (
     UploadUnknown,
 )
 from moorage.metadata.tables import repositories, uploads
-from moorage.registry.upload import Chunk
+from moorage.registry.chunk import Chunk
+from moorage.registry.upload import SMALL
 from moorage.testing.fakes import upload_key
 from moorage.testing.streams import Counting, Waiting, breaking, content, pieces, read_all
 from tests.support.registry import ALICE, Registry
@@ -214,19 +217,113 @@ async def test_cancelled_while_it_is_written_to(registry: Registry) -> None:
     assert await registry.store.uploads.size(key) == 0
 
 
-async def test_two_writers_of_one_session(registry: Registry) -> None:
+@pytest.mark.parametrize("first", [b"first ", b"first " * 10_000])
+async def test_two_writers_of_one_session(registry: Registry, first: bytes) -> None:
+    """Who comes second is told at once, as soon as the first one is seen to take its time."""
     key = await begin(registry)
-    body = Waiting(b"first ", b"wins")
+    body = Waiting(first, b"wins")
     writer = asyncio.create_task(registry.uploads.append(NAME, key, Chunk(body.pieces())))
     await body.begun()
+    await handed_over(registry, key)
     with pytest.raises(UploadBusy) as refused:
         await registry.uploads.append(NAME, key, Chunk(pieces(b"second")))
     assert refused.value.status == 409
     with pytest.raises(UploadBusy):
-        await registry.uploads.finish(NAME, key, digest_of(b"first "), None, ALICE)
+        await registry.uploads.finish(NAME, key, digest_of(first), None, ALICE)
     body.go_on()
-    assert await writer == 10
-    await registry.uploads.finish(NAME, key, digest_of(b"first wins"), None, ALICE)
+    assert await writer == len(first) + 4
+    await registry.uploads.finish(NAME, key, digest_of(first + b"wins"), None, ALICE)
+    assert await pulled(registry, first + b"wins") == first + b"wins"
+
+
+async def handed_over(registry: Registry, key: str) -> None:
+    """Wait until the upload store has a session's bytes, and somebody is writing to it."""
+    async with asyncio.timeout(20):
+        while (await registry.uploads.find(NAME, key)).content is not None:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.01)
+
+
+async def test_two_small_writers_of_one_session(registry: Registry) -> None:
+    """The one that is done first wins, and the other one is told."""
+    key = await begin(registry)
+    body = Waiting(b"first", b"")
+    writer = asyncio.create_task(registry.uploads.append(NAME, key, Chunk(body.pieces())))
+    await body.begun()
+    assert await registry.uploads.append(NAME, key, Chunk(pieces(b"second"))) == 6
+    body.go_on()
+    with pytest.raises(UploadBusy):
+        await writer
+    await registry.uploads.finish(NAME, key, digest_of(b"second"), None, ALICE)
+
+
+async def test_a_small_writer_of_a_session_that_ends_meanwhile(registry: Registry) -> None:
+    key = await begin(registry)
+    body = Waiting(b"first", b"")
+    writer = asyncio.create_task(registry.uploads.append(NAME, key, Chunk(body.pieces())))
+    await body.begun()
+    await registry.uploads.cancel(NAME, key)
+    body.go_on()
+    with pytest.raises(UploadUnknown):
+        await writer
+
+
+@pytest.mark.parametrize("small", [0, 1, SMALL - 1, SMALL])
+@pytest.mark.parametrize("more", [1, 2, SMALL, 100_000])
+@pytest.mark.parametrize("how", ["append", "finish", "placed"])
+async def test_a_session_that_outgrows_its_row(registry: Registry, small: int, more: int, how: str) -> None:
+    """Bytes of the row come first, wherever the rest goes."""
+    data, key = content(small + more), await begin(registry)
+    await registry.uploads.append(NAME, key, Chunk(pieces(data[:small])))
+    rest = Chunk(pieces(data[small:]), small if how == "placed" else None, more)
+    if how == "finish":
+        await registry.uploads.finish(NAME, key, digest_of(data), rest, ALICE)
+    else:
+        assert await registry.uploads.append(NAME, key, rest) == small + more
+        assert await registry.uploads.status(NAME, key) == small + more
+        await registry.uploads.finish(NAME, key, digest_of(data), None, ALICE)
+    assert await pulled(registry, data) == data
+    assert await registry.count(uploads) == 0
+
+
+async def test_a_client_that_leaves_while_its_session_outgrows_the_row(registry: Registry) -> None:
+    """What came is kept in the store, the bytes of the row before it."""
+    key = await begin(registry)
+    await registry.uploads.append(NAME, key, Chunk(pieces(b"row ")))
+    body = breaking(content(100_000), UploadInterrupted())
+    with pytest.raises(UploadInterrupted):
+        await registry.uploads.append(NAME, key, Chunk(body))
+    assert await registry.uploads.status(NAME, key) == 100_004
+    await registry.uploads.finish(NAME, key, digest_of(b"row " + content(100_000)), None, ALICE)
+
+
+async def test_two_that_outgrow_the_row_at_once(registry: Registry) -> None:
+    """One wins; what it was told is there stays, and the other one takes none of it away."""
+    key = await begin(registry)
+    await registry.uploads.append(NAME, key, Chunk(pieces(b"row ")))
+    tries = [registry.uploads.append(NAME, key, Chunk(pieces(content(50_000, seed)))) for seed in range(8)]
+    results = await asyncio.gather(*tries, return_exceptions=True)
+    won = [seed for seed, result in enumerate(results) if result == 50_004]
+    assert len(won) == 1
+    assert all(result == 50_004 or isinstance(result, UploadBusy) for result in results)
+    data = b"row " + content(50_000, won[0])
+    await registry.uploads.finish(NAME, key, digest_of(data), None, ALICE)
+    assert await pulled(registry, data) == data
+
+
+async def test_a_small_chunk_while_another_one_outgrows_the_row(registry: Registry) -> None:
+    """The small one is acknowledged first: the large one is told, and nothing of the small one is lost."""
+    key = await begin(registry)
+    await registry.uploads.append(NAME, key, Chunk(pieces(b"row ")))
+    body = Waiting(content(50_000), b"end")
+    large = asyncio.create_task(registry.uploads.append(NAME, key, Chunk(body.pieces())))
+    await body.begun()
+    assert await registry.uploads.append(NAME, key, Chunk(pieces(b"small"))) == 9
+    body.go_on()
+    with pytest.raises(UploadBusy):
+        await large
+    assert await registry.uploads.append(NAME, key, Chunk(pieces(content(50_000)))) == 50_009
+    await registry.uploads.finish(NAME, key, digest_of(b"row small" + content(50_000)), None, ALICE)
 
 
 async def test_the_same_chunk_at_once_from_many(registry: Registry) -> None:
@@ -284,25 +381,46 @@ async def test_a_blob_that_is_pushed_by_16_at_once(registry: Registry) -> None:
     assert await registry.count(uploads) == 0
 
 
-async def test_a_database_that_fails_at_the_end_leaves_a_plain_answer(registry: Registry) -> None:
+@pytest.mark.parametrize("size", [5, 100_000])
+async def test_a_database_that_fails_at_the_end_leaves_a_plain_answer(registry: Registry, size: int) -> None:
     """The bytes are sealed, the row is not written: the client hears an error, and beginning anew works."""
-    key = await begin(registry)
+    data, key = content(size), await begin(registry)
     write = registry.database.write
 
     async def failing(*_: object, **__: object) -> None:
         raise Unavailable
 
-    await registry.uploads.append(NAME, key, Chunk(pieces(b"12345")))
+    await registry.uploads.append(NAME, key, Chunk(pieces(data)))
     registry.database.write = failing  # type: ignore[method-assign, assignment]
     with pytest.raises(Unavailable):
-        await registry.uploads.finish(NAME, key, digest_of(b"12345"), None, ALICE)
+        await registry.uploads.finish(NAME, key, digest_of(data), None, ALICE)
     registry.database.write = write  # type: ignore[method-assign]
     with pytest.raises(BlobUnknown):
-        await registry.pull.blob(NAME, digest_of(b"12345"))
-    with pytest.raises(UploadUnknown):
-        await registry.uploads.status(NAME, key)
-    await registry.push_blob(NAME, b"12345")
-    assert await pulled(registry, b"12345") == b"12345"
+        await registry.pull.blob(NAME, digest_of(data))
+    if size <= SMALL:  # the row has the bytes still: the same request again is enough
+        await registry.uploads.finish(NAME, key, digest_of(data), None, ALICE)
+    else:
+        with pytest.raises(UploadUnknown):
+            await registry.uploads.status(NAME, key)
+        await registry.push_blob(NAME, data)
+    assert await pulled(registry, data) == data
+
+
+@pytest.mark.parametrize("size", [5, 100_000])
+async def test_bytes_are_dropped_though_the_database_cannot_say_so(registry: Registry, size: int) -> None:
+    """On a full disk they may be the room that it needs; the client never heard of the session."""
+    write = registry.database.write
+
+    async def full(*arguments: Any, durable: bool = True) -> Any:
+        if durable:
+            raise StorageFull
+        return await write(*arguments, durable=durable)
+
+    registry.database.write = full  # type: ignore[method-assign, assignment]
+    with pytest.raises(DigestInvalid):
+        await registry.uploads.whole(NAME, digest_of(b"other"), Chunk(pieces(content(size))), ALICE, "sha256")
+    for key in registry.ids.given:
+        assert await registry.store.uploads.size(key) == 0
 
 
 async def test_events_tell_of_the_blob_and_of_who_pushed_it(registry: Registry) -> None:

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from moorage.core.digest import digest_of
-from moorage.core.errors import Unavailable, UploadUnknown
+from moorage.core.errors import StorageFull, Unavailable, UploadUnknown
 from moorage.core.events import Event
 from moorage.metadata.database import Database
 from moorage.metadata.events import tell
 from moorage.metadata.tables import events, uploads
-from moorage.registry.upload import Chunk
+from moorage.registry.chunk import Chunk
+from moorage.registry.upload import SMALL
 from moorage.testing.fakes import upload_key
 from moorage.testing.streams import Waiting, pieces
 from moorage.upkeep import sweeping
@@ -29,6 +31,8 @@ from tests.support.registry import ALICE, Registry, filesystem_store
 
 NAME = "library/app"
 HOUR, DAY = 3600, 86_400
+SOME = b"12345" * 10_000
+"""More than a row holds: what is swept up is files."""
 
 
 @pytest.fixture
@@ -54,11 +58,12 @@ def sweeper_of(registry: Registry, keep: int = DAY, **purge: int | bool) -> Swee
     return Sweeper(registry.database, registry.store.uploads, settings, EventSettings(keep), registry.clock)
 
 
-async def upload(registry: Registry, folder: Path, data: bytes = b"12345") -> str:
-    """A session with some bytes; its file is as old as the held clock says."""
+async def upload(registry: Registry, folder: Path, data: bytes = SOME) -> str:
+    """A session with some bytes; its file, where it has one, is as old as the held clock says."""
     key = (await registry.uploads.begin(NAME, ALICE)).id
     if data:
         await registry.uploads.append(NAME, key, Chunk(pieces(data)))
+    if len(data) > SMALL:
         set_time(registry, folder / key)
     return key
 
@@ -75,9 +80,9 @@ async def open_sessions(registry: Registry) -> set[str]:
 
 
 async def test_abandoned_uploads_go_with_their_bytes(registry: Registry, folder: Path) -> None:
-    old = [await upload(registry, folder, data) for data in (b"12345", b"")]
+    old = [await upload(registry, folder, data) for data in (SOME, b"small", b"")]
     registry.clock.advance(DAY + 1)
-    assert await sweeper_of(registry).purge_uploads() == 2
+    assert await sweeper_of(registry).purge_uploads() == 3
     assert await open_sessions(registry) == set()
     assert list(folder.iterdir()) == []
     for key in old:
@@ -98,8 +103,24 @@ async def test_a_live_session_is_never_purged(registry: Registry, folder: Path) 
     assert await sweeper_of(registry).purge_uploads() == 1
     assert await open_sessions(registry) == {begun_long_ago, young}
     assert dead not in {path.name for path in folder.iterdir()}
-    await registry.uploads.finish(NAME, begun_long_ago, digest_of(b"1234567890"), None, ALICE)
-    await registry.uploads.finish(NAME, young, digest_of(b"12345"), None, ALICE)
+    await registry.uploads.finish(NAME, begun_long_ago, digest_of(SOME + b"67890"), None, ALICE)
+    await registry.uploads.finish(NAME, young, digest_of(SOME), None, ALICE)
+
+
+async def test_a_disk_that_is_too_full_to_say_that_a_session_is_gone(registry: Registry, folder: Path) -> None:
+    """Its bytes go first, which makes the room; then the row."""
+    await upload(registry, folder)
+    registry.clock.advance(DAY + 1)
+    write = registry.database.write
+
+    async def full(change: Callable[[Connection], Any], *, durable: bool = True) -> Any:
+        if list(folder.iterdir()):
+            raise StorageFull
+        return await write(change, durable=durable)
+
+    registry.database.write = full  # type: ignore[method-assign]
+    assert await sweeper_of(registry).purge_uploads() == 1
+    assert await open_sessions(registry) == set()
 
 
 async def test_a_session_at_the_edge_stays(registry: Registry, folder: Path) -> None:
@@ -114,8 +135,8 @@ async def test_bytes_of_a_live_session_stay_though_their_file_is_old(registry: R
     key = await upload(registry, folder)
     os.utime(folder / key, (registry.clock.now() - 5 * DAY, registry.clock.now() - 5 * DAY))
     assert await sweeper_of(registry).purge_uploads() == 0
-    assert await registry.uploads.status(NAME, key) == 5
-    await registry.uploads.finish(NAME, key, digest_of(b"12345"), None, ALICE)
+    assert await registry.uploads.status(NAME, key) == len(SOME)
+    await registry.uploads.finish(NAME, key, digest_of(SOME), None, ALICE)
 
 
 async def test_orphan_files_go(registry: Registry, folder: Path) -> None:
@@ -223,7 +244,7 @@ async def test_a_session_that_wakes_up_in_the_same_moment(
 
     monkeypatch.setattr(sweeper, "_purge_one", wake_first)
     await sweeper.purge_uploads()
-    assert await registry.uploads.finish(NAME, key, digest_of(b"1234567890"), None, ALICE) == 10
+    assert await registry.uploads.finish(NAME, key, digest_of(SOME + b"67890"), None, ALICE) == len(SOME) + 5
 
 
 # --- the outbox

@@ -9,7 +9,7 @@ from moorage.core.errors import DigestInvalid, NameInvalid, SizeInvalid
 from moorage.core.names import parse_name
 from moorage.core.ranges import parse_chunk_range
 from moorage.http.response import Response
-from moorage.registry.upload import Chunk
+from moorage.registry.chunk import Chunk
 
 if TYPE_CHECKING:
     from moorage.http.request import Request

@@ -1,0 +1,20 @@
+"""Small uploads: the bytes of a session are in its row as long as they are few.
+
+Revision ID: 0003
+Revises: 0002
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Add the column. Sessions that are open have NULL there: their bytes are in the upload store."""
+    op.add_column("uploads", sa.Column("content", sa.LargeBinary(), nullable=True))
