@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.postgres import PostgresCluster
+from tests.support.postgres import PostgresCluster, free_port
 from tests.support.server import Server, ServerError
 from tests.support.wire import Client, Closed, Link, digest, request, wait_until
 from tests.support.workers import one_each
@@ -156,6 +156,22 @@ def test_a_taken_port_is_said_in_one_sentence(serve: Serve, tmp_path: Path) -> N
     assert len([line for line in said.splitlines() if line.startswith("moorage:")]) == 1
     with Client(server) as client:
         client.get("/v2/").expect(200)
+
+
+def test_the_name_of_this_machine_is_listened_on(serve: Serve) -> None:
+    port = free_port()
+    config = {"version": "0.1", "http": {"addr": f"localhost:{port}"}}
+    server = serve(config=config, port=port, arguments=["--host", "localhost"])
+    with Client(server) as client:
+        client.get("/v2/").expect(200)
+
+
+def test_a_name_that_nobody_knows_is_said_in_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ServerError, match="ended with 1"):
+        Server(tmp_path, arguments=["--host", "registry.invalid", "--auth", "none"]).start()
+    said = Server(tmp_path).log()
+    assert "Traceback" not in said
+    assert said.splitlines()[-1].startswith("moorage: registry.invalid:")
 
 
 def test_a_root_that_cannot_be_used_is_said_in_one_sentence(tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import socket
 import sys
 import tempfile
 import threading
@@ -27,6 +26,8 @@ from granian.server.mp import MPServer
 
 from moorage import app
 from moorage.cli import shortcut
+from moorage.cli.errors import CannotStart
+from moorage.cli.listening import check_free, with_address
 from moorage.core.clock import SystemClock
 from moorage.core.errors import RegistryError
 from moorage.metadata.migrate import SchemaTooNew, migrate
@@ -57,10 +58,6 @@ BUFFER = 320 * 1024
 memory a slow client."""
 
 
-class CannotStart(RuntimeError):
-    """The program cannot serve; the message says what to do."""
-
-
 def run(settings: Settings, probe: Probe = no_probe) -> None:
     """Serve until a signal ends it.
 
@@ -70,6 +67,7 @@ def run(settings: Settings, probe: Probe = no_probe) -> None:
     logs.configure(settings.log)
     os.umask(os.umask(0) | 0o027)  # what users push is not for everybody who has an account on this machine
     with ExitStack() as stack:
+        settings = replace(settings, serve=with_address(settings.serve))
         settings = _with_scratch(settings, stack)
         _prepare(settings)
         settings = _with_accounts(settings)
@@ -138,7 +136,7 @@ def _together(files: tuple[Path, ...], target: Path) -> Path:
 
 
 def _prepare(settings: Settings) -> None:
-    _check_address(settings.serve)
+    check_free(settings.serve)
     try:
         if settings.blobs.driver == "filesystem":
             (settings.blobs.root / "uploads").mkdir(parents=True, exist_ok=True)
@@ -181,34 +179,6 @@ def _with_accounts(settings: Settings) -> Settings:
         )
         sys.stderr.flush()
     return replace(settings, local=local)
-
-
-def _check_address(serve: ServeSettings) -> None:
-    """Workers share the port (SO_REUSEPORT), so a second program on it would go unnoticed: look first."""
-    if serve.unix is not None:
-        _check_unix(serve.unix)
-        return
-    family = socket.AF_INET6 if ":" in serve.host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((serve.host, serve.port))
-        except OSError as error:
-            raise CannotStart(
-                f"{serve.host}:{serve.port} cannot be listened on ({error.strerror}); "
-                "name another with --host and --port."
-            ) from error
-
-
-def _check_unix(path: Path) -> None:
-    """A socket that nobody listens on any more is removed; one that somebody does, or any other file, is not ours."""
-    if not path.exists():
-        return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        taken = not path.is_socket() or probe.connect_ex(str(path)) == 0
-    if taken:
-        raise CannotStart(f"{path} is in use, or no socket; name another file in http.addr.")
-    path.unlink()
 
 
 class _Server(MPServer):
