@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from moorage.cli.errors import CannotStart
-from moorage.config.addresses import is_loopback
+from moorage.config.addresses import EVERYWHERE, is_loopback
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,13 +18,18 @@ if TYPE_CHECKING:
 
 
 def with_address(serve: ServeSettings) -> ServeSettings:
-    """The settings with an IP address for a host: the first one of a name, IPv4 before IPv6 as Go does it.
+    """The settings with an IP address for a host.
+
+    Of a name it is the first one, IPv4 before IPv6 as Go does it. Every interface is `::`, which takes IPv4 too, or
+    `0.0.0.0` on a machine that has no IPv6 or keeps the families apart.
 
     Raises:
         CannotStart: the name has no address.
     """
     if serve.unix is not None or _is_address(serve.host):
         return serve
+    if serve.host == EVERYWHERE:
+        return replace(serve, host="::" if _takes_both() else "0.0.0.0")  # noqa: S104 - the operator wants all
     try:
         found = socket.getaddrinfo(serve.host, serve.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as error:  # UnicodeError: no name may be written like that
@@ -44,6 +50,14 @@ def _is_address(host: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _takes_both() -> bool:
+    """Whether a socket on `::` is there for IPv4 too, which `net.ipv6.bindv6only` decides on Linux."""
+    with suppress(OSError), socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as probe:
+        probe.bind(("::", 0))
+        return not probe.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
+    return False
 
 
 def check_free(serve: ServeSettings) -> None:

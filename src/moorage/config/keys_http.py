@@ -17,7 +17,7 @@ ADDRESS = (
         "http.addr",
         Kind.ADDRESS,
         "`host:port` to listen on, or the path of a socket when `http.net` is `unix`. `:5000` is port 5000 "
-        "of every interface.",
+        "of every interface, IPv6 and IPv4; of a name the first address counts, IPv4 before IPv6.",
         example=":5000",
         default="127.0.0.1:5000",
     ),

@@ -29,6 +29,22 @@ def test_an_address_stays_as_it_is(host: str) -> None:
     assert with_address(serve_on(host)).host == host
 
 
+def test_every_interface_is_both_families_where_there_are_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert with_address(serve_on("")).host in ("::", "0.0.0.0")  # whatever this machine has
+    monkeypatch.setattr("moorage.cli.listening._takes_both", lambda: True)
+    assert with_address(serve_on("")).host == "::"
+    monkeypatch.setattr("moorage.cli.listening._takes_both", lambda: False)
+    assert with_address(serve_on("")).host == "0.0.0.0"
+
+
+def test_a_machine_without_ipv6_has_one_family(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise OSError(97, "Address family not supported by protocol")
+
+    monkeypatch.setattr(socket, "socket", refuse)
+    assert with_address(serve_on("")).host == "0.0.0.0"
+
+
 def test_localhost_is_this_machine() -> None:
     assert with_address(serve_on("localhost")).host in ("127.0.0.1", "::1")
 

@@ -164,7 +164,7 @@ def test_what_is_wrong_with_storage(read: Read, said: Said, text: str, key: str,
         ),
         ("middleware: {registry: [{name: other}]}", "middleware.registry[0].name", ("'other'", "only `repository`")),
         ("middleware: {storage: [{name: cloudfront}]}", "middleware.storage", ("Remove the section",)),
-        ("http: {addr: ':5000'}", "auth", ("0.0.0.0:5000", "auth: local", "auth: none")),
+        ("http: {addr: ':5000'}", "auth", (":5000 can be reached", "auth: local", "auth: none")),
     ],
 )
 def test_what_starts_with_a_warning(read: Read, said: Said, text: str, key: str, words: tuple[str, ...]) -> None:

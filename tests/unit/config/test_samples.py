@@ -44,7 +44,7 @@ def test_the_annotated_file_is_followed() -> None:
     assert settings.registry.delete_enabled
     assert settings.registry.repository_allow == ("^reviewed/.*$",)
     assert (settings.purge.age_seconds, settings.purge.interval_seconds) == (96 * 3600, 12 * 3600)
-    assert (settings.serve.host, settings.serve.port) == ("0.0.0.0", 5443)
+    assert (settings.serve.host, settings.serve.port) == ("", 5443)
     assert settings.serve.tls == TlsSettings(Path("/srv/tls/images.crt"), Path("/srv/tls/images.pem"))
     assert settings.serve.http2
     assert settings.http.headers == (("X-Content-Type-Options", "nosniff"),)
