@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.conformance.server import Certificates, make_certificates
-from tests.support.server import HOST, Server, serving
+from tests.support.server import HOST, Server, ServerError, serving
 from tests.support.wire import Client, Closed, Link, digest, request, wait_until
 from tests.wire.conftest import Serve
 
@@ -286,6 +286,20 @@ def test_a_renewed_certificate_is_served_soon_and_no_request_fails(serve: Serve,
     assert len(traffic.failures) <= 1, traffic.failures
     assert traffic.count > 100
     wait_until(lambda: len(server.workers()) == 2)
+
+
+@pytest.mark.parametrize("part", ["certificate", "key", "clientcas"])
+def test_a_file_that_is_not_there_is_said_in_one_sentence(
+    certificates: Certificates, tmp_path: Path, part: str
+) -> None:
+    gone = str(tmp_path / "gone")
+    config = tls(certificates, **{part: [gone] if part == "clientcas" else gone})
+    with pytest.raises(ServerError, match="ended with 1"):
+        Server(tmp_path / "server", config=config, ca=certificates.ca).start()
+    said = Server(tmp_path / "server").log()
+    assert "Traceback" not in said
+    assert said.splitlines()[-1].startswith(f"moorage: {gone} cannot be read (")
+    assert f"see http.tls.{part}" in said
 
 
 def directory(path: Path) -> Path:

@@ -11,9 +11,8 @@ import os
 import signal
 import sys
 import tempfile
-import threading
 import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -26,6 +25,7 @@ from granian.server.mp import MPServer
 
 from moorage import app
 from moorage.cli import shortcut
+from moorage.cli.certificates import check_files, together, watch_certificate
 from moorage.cli.errors import CannotStart
 from moorage.cli.listening import check_free, with_address
 from moorage.core.clock import SystemClock
@@ -37,12 +37,9 @@ from moorage.telemetry.metrics_directory import prepare_directory, remove_direct
 from moorage.telemetry.probe import no_probe
 
 if TYPE_CHECKING:
-    from moorage.config.settings import ServeSettings, Settings, TlsSettings
+    from moorage.config.settings import ServeSettings, Settings
     from moorage.http.root import Root
     from moorage.telemetry.probe import Probe
-
-TLS_LOOK_SECONDS = 5.0
-"""How often the certificate's files are looked at."""
 
 RESPAWN_SECONDS = 1.0
 """How long a new worker may take to be ready before the old one is told to end."""
@@ -62,12 +59,15 @@ def run(settings: Settings, probe: Probe = no_probe) -> None:
     """Serve until a signal ends it.
 
     Raises:
-        CannotStart: the address is taken, the root cannot be written, the database does not answer.
+        CannotStart: the address is taken, a certificate cannot be used, the root cannot be written, the database does
+            not answer.
     """
     logs.configure(settings.log)
     os.umask(os.umask(0) | 0o027)  # what users push is not for everybody who has an account on this machine
     with ExitStack() as stack:
         settings = replace(settings, serve=with_address(settings.serve))
+        if settings.serve.tls is not None:
+            check_files(settings.serve.tls)
         settings = _with_scratch(settings, stack)
         _prepare(settings)
         settings = _with_accounts(settings)
@@ -80,7 +80,7 @@ def run(settings: Settings, probe: Probe = no_probe) -> None:
 def _serve(settings: Settings, metrics: Path, probe: Probe) -> None:
     server = _server(settings)
     if settings.serve.tls is not None:
-        _watch_certificate(settings.serve.tls)
+        watch_certificate(settings.serve.tls)
     if settings.serve.debug_addr:
         from moorage.http.debug import serve_debug
 
@@ -117,22 +117,13 @@ def _with_scratch(settings: Settings, stack: ExitStack) -> Settings:
     if settings.blobs.driver == "inmemory":
         serve = replace(serve, workers=1)
     if serve.tls is not None and len(serve.tls.client_cas) > 1:
-        together = _together(serve.tls.client_cas, _scratch(stack) / "client-authorities.pem")
-        serve = replace(serve, tls=replace(serve.tls, client_cas=(together,)))
+        joined = together(serve.tls.client_cas, _scratch(stack) / "client-authorities.pem")
+        serve = replace(serve, tls=replace(serve.tls, client_cas=(joined,)))
     return replace(settings, metadata=metadata, serve=serve)
 
 
 def _scratch(stack: ExitStack) -> Path:
     return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="moorage-")))
-
-
-def _together(files: tuple[Path, ...], target: Path) -> Path:
-    """One file with the certificates of all of them, which is what the server takes."""
-    try:
-        target.write_bytes(b"\n".join(file.read_bytes() for file in files))
-    except OSError as error:
-        raise CannotStart(f"{error.filename} cannot be read ({error.strerror}); see http.tls.clientcas.") from error
-    return target
 
 
 def _prepare(settings: Settings) -> None:
@@ -230,40 +221,6 @@ def _server(settings: Settings) -> MPServer:
         respawn_interval=RESPAWN_SECONDS,
         workers_kill_timeout=max(1, int(serve.drain_seconds)),
     )
-
-
-def _watch_certificate(tls: TlsSettings) -> None:
-    """New workers read the certificate anew: a change of its files replaces them one by one, without a lost request."""
-    files = (tls.certificate, tls.key)
-
-    def look() -> None:
-        seen = [_stamp(file) for file in files]
-        while True:
-            threading.Event().wait(TLS_LOOK_SECONDS)
-            now = [_stamp(file) for file in files]
-            if now != seen and all(now) and _usable(tls):
-                seen = now
-                os.kill(os.getpid(), signal.SIGHUP)
-
-    threading.Thread(target=look, name="certificate-watch", daemon=True).start()
-
-
-def _stamp(file: Path) -> tuple[int, int, int] | None:
-    with suppress(OSError):
-        found = file.stat()
-        return found.st_mtime_ns, found.st_size, found.st_ino
-    return None
-
-
-def _usable(tls: TlsSettings) -> bool:
-    import ssl
-
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(tls.certificate, tls.key)
-    except (OSError, ssl.SSLError) as error:
-        logs.logger("moorage").warning("the changed certificate cannot be used yet", reason=str(error))
-        return False
-    return True
 
 
 def _address(serve: ServeSettings) -> str:
