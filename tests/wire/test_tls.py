@@ -288,6 +288,23 @@ def test_a_renewed_certificate_is_served_soon_and_no_request_fails(serve: Serve,
     wait_until(lambda: len(server.workers()) == 2)
 
 
+def test_a_certificate_behind_a_link_that_is_turned_is_served_soon(serve: Serve, tmp_path: Path) -> None:
+    """As Kubernetes mounts a Secret: what the link named before is gone after the change."""
+    first, second = (make_certificates(directory(tmp_path / part)) for part in ("first", "second"))
+    link = tmp_path / "current"
+    link.symlink_to("first")
+    made = {"certificate": str(link / first.certificate.name), "key": str(link / first.key.name)}
+    server = serve(config={"version": "0.1", "http": {"tls": made}}, ca=first.ca)
+    ahead = tmp_path / "ahead"
+    ahead.symlink_to("second")
+    ahead.replace(link)
+    old, new = ssl.create_default_context(cafile=first.ca), ssl.create_default_context(cafile=second.ca)
+    first.certificate.unlink()
+    first.key.unlink()
+    wait_until(lambda: connects(server, new), within=20)
+    wait_until(lambda: not any(connects(server, old) for _ in range(6)), within=20)
+
+
 @pytest.mark.parametrize("part", ["certificate", "key", "clientcas"])
 def test_a_file_that_is_not_there_is_said_in_one_sentence(
     certificates: Certificates, tmp_path: Path, part: str

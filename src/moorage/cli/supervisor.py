@@ -173,11 +173,20 @@ def _with_accounts(settings: Settings) -> Settings:
 
 
 class _Server(MPServer):
-    """Granian's, but it does not take a worker that is just ending for one that refuses to.
+    """Granian's, with two differences.
 
-    A worker's pipe closes a moment before its status can be read; on a busy machine Granian looks in between, says in
-    the log that it kills the worker, and does.
+    It does not take a worker that is just ending for one that refuses to: a worker's pipe closes a moment before its
+    status can be read; on a busy machine Granian looks in between, says in the log that it kills the worker, and does.
+
+    And it follows symbolic links again for each worker: where they lead once and for all, as Granian takes it, is where
+    the old certificate was, or nothing at all any more (Secrets of Kubernetes, certbot).
     """
+
+    def build_ssl_context(self, cert: Path | None, key: Path | None, *more: Any) -> None:
+        super().build_ssl_context(cert, key, *more)
+        if cert is not None and key is not None:
+            on, _, _, *rest = self.ssl_ctx
+            self.ssl_ctx: Any = (on, str(cert.absolute()), str(key.absolute()), *rest)
 
     def _stop_workers(self) -> None:
         workers: list[Any] = self.wrks
