@@ -199,6 +199,26 @@ def test_client_certificates(serve: Serve, certificates: Certificates, tmp_path:
         assert server.stop() == 0
 
 
+def test_each_of_several_authorities_counts(certificates: Certificates, tmp_path: Path) -> None:
+    other, strangers = (make_certificates(directory(tmp_path / name)) for name in ("other", "strangers"))
+    config = tls(certificates, clientcas=[str(certificates.ca), str(other.ca)])
+    server = Server(tmp_path / "server", config=config, ca=certificates.ca, workers_wanted=1)
+    server.launch()
+
+    def lets_in(pair: Certificates) -> bool:
+        context = ssl.create_default_context(cafile=certificates.ca)
+        context.load_cert_chain(pair.certificate, pair.key)
+        return connects(server, context)
+
+    try:
+        wait_until(lambda: reachable(server))
+        wait_until(lambda: lets_in(certificates))
+        assert lets_in(other)
+        assert not lets_in(strangers)
+    finally:
+        assert server.stop() == 0
+
+
 def reachable(server: Server) -> bool:
     """Whether somebody listens."""
     try:

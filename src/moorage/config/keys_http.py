@@ -154,8 +154,8 @@ TLS = (
     Key(
         "http.tls.clientcas",
         Kind.TEXTS,
-        "PEM file of the authorities that client certificates are checked against. Of several files the first counts; "
-        "one file may hold several certificates.",
+        "PEM files of the authorities that client certificates are checked against; all of them count, and one file "
+        "may hold several certificates.",
         example="[/etc/moorage/clients.crt]",
     ),
     Key(
