@@ -84,5 +84,4 @@ def test_a_file_of_version_3_says_what_has_no_effect() -> None:
         "http.relativeurls": ("info", 22),
         "http.tls.clientauth": ("warning", 29),
         "health": ("warning", 43),
-        "policy.repository.classes": ("info", 63),
     }
