@@ -131,6 +131,8 @@ _PROXY_ADVICE = (
     "to. Remove the section, or keep Distribution for the cache."
 )
 
+_NO_PROXY = "A pull-through cache is not available yet. Remove the key."
+
 PROXY = (
     Key("proxy", Kind.SECTION, "A pull-through cache of another registry, which `remoteurl` switches on."),
     Key(
@@ -140,19 +142,27 @@ PROXY = (
         example="https://registry.example.com",
         status=Status.UNAVAILABLE,
     ),
+    *(
+        Key(f"proxy.{name}", kind, _NO_PROXY, example=example, status=_IGNORED)
+        for name, kind, example in (
+            ("username", Kind.TEXT, "reader"),
+            ("password", Kind.TEXT, "not-a-real-one"),
+            ("ttl", Kind.DURATION, "168h"),
+        )
+    ),
     *parts(
-        Key("proxy", Kind.SECTION, status=_IGNORED),
-        ("username", Kind.TEXT, "reader"),
-        ("password", Kind.TEXT, "not-a-real-one"),
-        ("ttl", Kind.DURATION, "168h"),
-    )[1:],
-    *parts(
-        Key("proxy", Kind.SECTION, status=_IGNORED, source=Source.V3),
-        ("exec", Kind.SECTION, "{command: docker-credential-helper}"),
-        ("exec.command", Kind.TEXT, "docker-credential-helper"),
-        ("exec.lifetime", Kind.DURATION, "1h"),
-        ("cachewritetimeout", Kind.DURATION, "5m"),
-    )[1:],
+        Key(
+            "proxy.exec",
+            Kind.SECTION,
+            _NO_PROXY,
+            example="{command: docker-credential-helper}",
+            status=_IGNORED,
+            source=Source.V3,
+        ),
+        ("command", Kind.TEXT, "docker-credential-helper"),
+        ("lifetime", Kind.DURATION, "1h"),
+    ),
+    Key("proxy.cachewritetimeout", Kind.DURATION, _NO_PROXY, example="5m", status=_IGNORED, source=Source.V3),
 )
 
 OLD = (
