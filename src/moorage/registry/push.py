@@ -46,8 +46,8 @@ class Condition:
     """`If-Match` and `If-None-Match` of a PUT.
 
     Attributes:
-        match: digests of which the tag must point to one; `*` for "any"; None: no condition.
-        none_match: digests that the tag must not point to; `*` for "it must not exist"; None: no condition.
+        match: digests of which each tag to set must point to one; `*` for "any"; None: no condition.
+        none_match: digests that no tag to set may point to; `*` for "it must not exist"; None: no condition.
     """
 
     match: frozenset[str] | None = None
@@ -126,7 +126,7 @@ class Push:
         def change(connection: Connection) -> tuple[str, ...]:
             repository = self._trail.place(connection, wish.name, caller, now)
             hold_tags(connection, repository, tags)
-            _check_condition(connection, repository, wish, digest)
+            _check_condition(connection, repository, wish.condition, digest, tags)
             warnings = self._rules.check_present(connection, repository, manifest)
             stored = add_manifest(connection, repository, new, caller.name, now)
             for tag in tags:
@@ -168,14 +168,16 @@ def _check_overwrite(caller: Caller, tag: Tag, previous: str | None, digest: Dig
         )
 
 
-def _check_condition(connection: Connection, repository: int, wish: Wish, digest: Digest) -> None:
-    if wish.condition is UNCONDITIONAL:
+def _check_condition(
+    connection: Connection, repository: int, condition: Condition, digest: Digest, tags: Sequence[Tag]
+) -> None:
+    """The condition holds for every tag that would be set; without any, for the manifest itself."""
+    if condition is UNCONDITIONAL:
         return
-    if isinstance(wish.reference, Digest):
-        current = digest if find_manifest(connection, repository, digest) is not None else None
-        wish.condition.check(current)
-    else:
-        wish.condition.check(tag_digest(connection, repository, wish.reference))
+    if not tags:
+        condition.check(digest if find_manifest(connection, repository, digest) is not None else None)
+    for tag in tags:
+        condition.check(tag_digest(connection, repository, tag))
 
 
 def _new(manifest: Manifest, digest: Digest, payload: bytes) -> NewManifest:

@@ -430,8 +430,29 @@ async def test_a_condition_on_a_digest_asks_whether_it_is_there(registry: Regist
     new = Condition(none_match=frozenset({"*"}))
     await registry.push_manifest(NAME, image, image.digest, condition=new)
     with pytest.raises(PreconditionFailed):
-        await registry.push_manifest(NAME, image, image.digest, "v1", condition=new)
+        await registry.push_manifest(NAME, image, image.digest, condition=new)
     assert await registry.count(tags) == 0
+
+
+async def test_a_condition_on_a_digest_with_tags_asks_the_tags(registry: Registry) -> None:
+    images = RandomImages(1)
+    first, second = images.image(), images.image()
+    new = Condition(none_match=frozenset({"*"}))
+    await registry.push_image(NAME, first, first.digest)
+    await registry.push_manifest(
+        NAME, first, first.digest, "v1", condition=new
+    )  # the manifest is there, the tag is not
+    await registry.push_blobs(NAME, second)
+    for wanted in (("v1",), ("v2", "v1")):
+        with pytest.raises(PreconditionFailed) as refused:
+            await registry.push_manifest(NAME, second, second.digest, *wanted, condition=new)
+        assert refused.value.detail == {"current": first.digest}
+    with pytest.raises(PreconditionFailed):
+        await registry.push_manifest(NAME, second, "v2", "v1", condition=new)
+    assert (await registry.listing.tags(NAME, None, "")).names == ["v1"]
+    moved = Condition(match=frozenset({first.digest}))
+    await registry.push_manifest(NAME, second, second.digest, "v1", condition=moved)
+    assert await registry.digest_of_tag(NAME, "v1") == second.digest
 
 
 async def test_a_condition_that_fails_makes_no_repository(registry: Registry) -> None:
