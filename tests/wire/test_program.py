@@ -244,6 +244,7 @@ def test_memory_storage_serves_and_leaves_nothing(serve: Serve, tmp_path: Path) 
     server.start()
     with Client(server) as client:
         client.get("/v2/memory/tags/list").expect(404)
+    assert not server.root.exists()
 
 
 def test_a_killed_worker_is_replaced_while_the_others_serve(serve: Serve) -> None:

@@ -131,7 +131,8 @@ def _prepare(settings: Settings) -> None:
     try:
         if settings.blobs.driver == "filesystem":
             (settings.blobs.root / "uploads").mkdir(parents=True, exist_ok=True)
-        settings.root.mkdir(parents=True, exist_ok=True)
+        if _needs_root(settings):
+            settings.root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise CannotStart(
             f"{settings.root} cannot be used ({error.strerror}); name another directory with --root."
@@ -146,6 +147,12 @@ def _prepare(settings: Settings) -> None:
         from moorage.auth.htpasswd import ensure_file
 
         ensure_file(settings.htpasswd)
+
+
+def _needs_root(settings: Settings) -> bool:
+    """In-memory storage leaves nothing behind, unless accounts or a database of the operator's lie in the root."""
+    in_memory = settings.blobs.driver == "inmemory" and str(settings.root) not in settings.metadata.url
+    return not in_memory or settings.local is not None
 
 
 def _with_accounts(settings: Settings) -> Settings:
