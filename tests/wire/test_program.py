@@ -183,6 +183,17 @@ def test_a_root_that_cannot_be_used_is_said_in_one_sentence(tmp_path: Path) -> N
     assert str(tmp_path / "root") in said.splitlines()[-1]
 
 
+def test_a_file_of_users_that_cannot_be_made_is_said_in_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("a file where a directory is needed")
+    missing = tmp_path / "file" / "htpasswd"
+    config = {"version": "0.1", "auth": {"htpasswd": {"realm": "Registry", "path": str(missing)}}}
+    with pytest.raises(ServerError, match="ended with 1"):
+        Server(tmp_path, config=config).start()
+    said = Server(tmp_path).log()
+    assert "Traceback" not in said
+    assert said.splitlines()[-1].startswith(f"moorage: {missing} is missing and cannot be made (")
+
+
 def test_a_database_that_is_not_there_is_said_in_one_sentence(tmp_path: Path) -> None:
     secret = "not-for-logs"
     url = f"postgresql://somebody:{secret}@127.0.0.1:1/none"

@@ -146,7 +146,12 @@ def _prepare(settings: Settings) -> None:
     if settings.htpasswd is not None:
         from moorage.auth.htpasswd import ensure_file
 
-        ensure_file(settings.htpasswd)
+        try:
+            ensure_file(settings.htpasswd)
+        except OSError as error:
+            raise CannotStart(
+                f"{settings.htpasswd.path} is missing and cannot be made ({error.strerror}); see auth.htpasswd.path."
+            ) from error
 
 
 def _needs_root(settings: Settings) -> bool:
