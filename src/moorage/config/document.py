@@ -41,7 +41,8 @@ prints a JSON Schema, which editors complete and check with.
   Distribution; where that would be dangerous it is refused.
 - **Unknown keys** are reported, with their line, and have no effect. Two exceptions: an unknown storage
   driver and an unknown kind of `auth` are errors, because the default in their place would lose data or
-  open the door.
+  open the door. Which keys stop the start, and why no others, is
+  [decision 7](../adr/0007-keys-that-stop-the-start.md).
 - **A key given twice** is reported. Two sections of the same name are read together; of anything else the
   last one counts.
 - **Regular expressions** have Python's syntax and match anywhere in the text unless they are anchored.
