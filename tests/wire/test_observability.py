@@ -148,6 +148,21 @@ def test_health(client: Client) -> None:
         client.ask("POST", path).expect(404)
 
 
+def test_ready_says_no_while_the_storage_is_gone(serve: Serve, tmp_path: Path) -> None:
+    server = serve(environment={"REGISTRY_DATABASE_URL": f"sqlite:///{tmp_path}/facts.db"})
+    with Client(server) as client:
+        client.get("/readyz").expect(200)
+        moved = server.root.with_name("unmounted")
+        server.root.rename(moved)
+        server.root.mkdir()  # as the empty place of a volume is left
+        wait_until(lambda: client.get("/readyz").status == 503, within=5)
+        assert client.get("/readyz").body == b"the storage is not there\n"
+        client.get("/healthz").expect(200)
+        server.root.rmdir()
+        moved.rename(server.root)
+        wait_until(lambda: client.get("/readyz").status == 200, within=5)
+
+
 def test_ready_says_no_while_the_database_is_down_and_alive_says_yes(serve: Serve) -> None:
     with running_cluster() as cluster:
         cluster.sql("CREATE DATABASE down")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.postgres import PostgresCluster
+from tests.support.postgres import PostgresCluster, free_port
 from tests.support.server import Server, ServerError
 from tests.support.wire import Client, Closed, Link, digest, request, wait_until
 from tests.support.workers import one_each
@@ -158,6 +158,22 @@ def test_a_taken_port_is_said_in_one_sentence(serve: Serve, tmp_path: Path) -> N
         client.get("/v2/").expect(200)
 
 
+def test_the_name_of_this_machine_is_listened_on(serve: Serve) -> None:
+    port = free_port()
+    config = {"version": "0.1", "http": {"addr": f"localhost:{port}"}}
+    server = serve(config=config, port=port, arguments=["--host", "localhost"])
+    with Client(server) as client:
+        client.get("/v2/").expect(200)
+
+
+def test_a_name_that_nobody_knows_is_said_in_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ServerError, match="ended with 1"):
+        Server(tmp_path, arguments=["--host", "registry.invalid", "--auth", "none"]).start()
+    said = Server(tmp_path).log()
+    assert "Traceback" not in said
+    assert said.splitlines()[-1].startswith("moorage: registry.invalid:")
+
+
 def test_a_root_that_cannot_be_used_is_said_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "root").write_text("a file where a directory is needed")
     with pytest.raises(ServerError, match="ended with 1"):
@@ -165,6 +181,17 @@ def test_a_root_that_cannot_be_used_is_said_in_one_sentence(tmp_path: Path) -> N
     said = Server(tmp_path).log()
     assert "Traceback" not in said
     assert str(tmp_path / "root") in said.splitlines()[-1]
+
+
+def test_a_file_of_users_that_cannot_be_made_is_said_in_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("a file where a directory is needed")
+    missing = tmp_path / "file" / "htpasswd"
+    config = {"version": "0.1", "auth": {"htpasswd": {"realm": "Registry", "path": str(missing)}}}
+    with pytest.raises(ServerError, match="ended with 1"):
+        Server(tmp_path, config=config).start()
+    said = Server(tmp_path).log()
+    assert "Traceback" not in said
+    assert said.splitlines()[-1].startswith(f"moorage: {missing} is missing and cannot be made (")
 
 
 def test_a_database_that_is_not_there_is_said_in_one_sentence(tmp_path: Path) -> None:
@@ -228,6 +255,7 @@ def test_memory_storage_serves_and_leaves_nothing(serve: Serve, tmp_path: Path) 
     server.start()
     with Client(server) as client:
         client.get("/v2/memory/tags/list").expect(404)
+    assert not server.root.exists()
 
 
 def test_a_killed_worker_is_replaced_while_the_others_serve(serve: Serve) -> None:

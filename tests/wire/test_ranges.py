@@ -178,7 +178,11 @@ def test_if_range(client: Client, small: str, condition: str, status: int) -> No
 def test_if_none_match(client: Client, small: str, tag: str) -> None:
     answer = client.get(small, [("If-None-Match", tag.format(digest=digest(SMALL)))]).expect(304)
     assert answer.need("ETag") == f'"{digest(SMALL)}"'
+    head = client.ask("HEAD", small, [("If-None-Match", tag.format(digest=digest(SMALL)))]).expect(304)
+    assert head.need("ETag") == answer.need("ETag")
     client.get(small.replace("ranges", "elsewhere"), [("If-None-Match", "*")]).expect(404)
+    client.ask("HEAD", small.replace("ranges", "elsewhere"), [("If-None-Match", "*")]).expect(404)
+    client.ask("HEAD", small, [("If-None-Match", '"sha256:other"')]).expect(200)
     assert client.get(small, [("If-None-Match", '"sha256:other"')]).expect(200).body == SMALL
 
 

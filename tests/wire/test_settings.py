@@ -12,7 +12,7 @@ import yaml
 
 from tests.conformance.server import make_certificates
 from tests.support.server import Server
-from tests.support.wire import Client, Link, digest, image, wait_until
+from tests.support.wire import OCI_MANIFEST, Client, Link, digest, image, wait_until
 from tests.wire.conftest import Serve
 from tests.wire.test_htpasswd import basic, entry
 
@@ -70,6 +70,33 @@ def test_with_a_host_addresses_stay_relative(serve: Serve) -> None:
         client.push_image("hosted", "v1")
         client.push_manifest("hosted", "v2", image(b"{}")).expect(201)
         assert client.get("/v2/hosted/tags/list?n=1", headers).need("Link").startswith("</v2/hosted/tags/list?")
+
+
+def test_a_browser_asks_ahead_without_credentials(serve: Serve, tmp_path: Path) -> None:
+    """A CORS preflight: 200 with the configured headers, and nothing of what there is."""
+    (tmp_path / "htpasswd").write_text(entry("alice", "a password", 5))
+    cors = {"Access-Control-Allow-Origin": ["https://ui.example.com"], "Access-Control-Allow-Methods": ["GET, DELETE"]}
+    config = {
+        "version": "0.1",
+        "http": {"headers": cors},
+        "auth": {"htpasswd": {"realm": "Registry", "path": str(tmp_path / "htpasswd")}},
+    }
+    server = serve(config=config, workers_wanted=1)
+    login = [basic("alice", "a password")]
+    with Client(server) as client:
+        client.ask("POST", f"/v2/there/blobs/uploads/?digest={digest(b'x')}", login, b"x").expect(201)
+        manifest = image(b"x")
+        client.ask("PUT", "/v2/there/manifests/v1", [*login, ("Content-Type", OCI_MANIFEST)], manifest).expect(201)
+        asked = [("Origin", "https://ui.example.com"), ("Access-Control-Request-Method", "DELETE")]
+        for name in ("there", "not/there", "NOT-A-NAME"):
+            answer = client.ask("OPTIONS", f"/v2/{name}/manifests/v1", asked).expect(200)
+            assert answer.need("Allow") == "DELETE, GET, HEAD, OPTIONS, PUT"
+            assert answer.need("Access-Control-Allow-Origin") == "https://ui.example.com"
+            assert answer.need("Access-Control-Allow-Methods") == "GET, DELETE"
+            assert (answer.header("WWW-Authenticate"), answer.body) == (None, b"")
+        assert client.ask("OPTIONS", "/v2/", asked).expect(200).need("Allow") == "GET, HEAD, OPTIONS"
+        client.ask("OPTIONS", "/v2/there/nothing/v1", asked).expect(404)
+        client.get("/v2/there/manifests/v1").expect(401)
 
 
 def test_read_only_refuses_writes_and_serves_pulls(serve: Serve, tmp_path: Path) -> None:

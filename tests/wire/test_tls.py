@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.conformance.server import Certificates, make_certificates
-from tests.support.server import HOST, Server, serving
+from tests.support.server import HOST, Server, ServerError, serving
 from tests.support.wire import Client, Closed, Link, digest, request, wait_until
 from tests.wire.conftest import Serve
 
@@ -199,6 +199,26 @@ def test_client_certificates(serve: Serve, certificates: Certificates, tmp_path:
         assert server.stop() == 0
 
 
+def test_each_of_several_authorities_counts(certificates: Certificates, tmp_path: Path) -> None:
+    other, strangers = (make_certificates(directory(tmp_path / name)) for name in ("other", "strangers"))
+    config = tls(certificates, clientcas=[str(certificates.ca), str(other.ca)])
+    server = Server(tmp_path / "server", config=config, ca=certificates.ca, workers_wanted=1)
+    server.launch()
+
+    def lets_in(pair: Certificates) -> bool:
+        context = ssl.create_default_context(cafile=certificates.ca)
+        context.load_cert_chain(pair.certificate, pair.key)
+        return connects(server, context)
+
+    try:
+        wait_until(lambda: reachable(server))
+        wait_until(lambda: lets_in(certificates))
+        assert lets_in(other)
+        assert not lets_in(strangers)
+    finally:
+        assert server.stop() == 0
+
+
 def reachable(server: Server) -> bool:
     """Whether somebody listens."""
     try:
@@ -286,6 +306,37 @@ def test_a_renewed_certificate_is_served_soon_and_no_request_fails(serve: Serve,
     assert len(traffic.failures) <= 1, traffic.failures
     assert traffic.count > 100
     wait_until(lambda: len(server.workers()) == 2)
+
+
+def test_a_certificate_behind_a_link_that_is_turned_is_served_soon(serve: Serve, tmp_path: Path) -> None:
+    """As Kubernetes mounts a Secret: what the link named before is gone after the change."""
+    first, second = (make_certificates(directory(tmp_path / part)) for part in ("first", "second"))
+    link = tmp_path / "current"
+    link.symlink_to("first")
+    made = {"certificate": str(link / first.certificate.name), "key": str(link / first.key.name)}
+    server = serve(config={"version": "0.1", "http": {"tls": made}}, ca=first.ca)
+    ahead = tmp_path / "ahead"
+    ahead.symlink_to("second")
+    ahead.replace(link)
+    old, new = ssl.create_default_context(cafile=first.ca), ssl.create_default_context(cafile=second.ca)
+    first.certificate.unlink()
+    first.key.unlink()
+    wait_until(lambda: connects(server, new), within=20)
+    wait_until(lambda: not any(connects(server, old) for _ in range(6)), within=20)
+
+
+@pytest.mark.parametrize("part", ["certificate", "key", "clientcas"])
+def test_a_file_that_is_not_there_is_said_in_one_sentence(
+    certificates: Certificates, tmp_path: Path, part: str
+) -> None:
+    gone = str(tmp_path / "gone")
+    config = tls(certificates, **{part: [gone] if part == "clientcas" else gone})
+    with pytest.raises(ServerError, match="ended with 1"):
+        Server(tmp_path / "server", config=config, ca=certificates.ca).start()
+    said = Server(tmp_path / "server").log()
+    assert "Traceback" not in said
+    assert said.splitlines()[-1].startswith(f"moorage: {gone} cannot be read (")
+    assert f"see http.tls.{part}" in said
 
 
 def directory(path: Path) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from moorage.app.api import ApiParts, api_door
 from moorage.app.audit import login_attempts, watch
 from moorage.blobs.checked import CheckedBlobs, CheckedUploads
 from moorage.blobs.files import Files
+from moorage.blobs.watch import StorageWatch
 from moorage.core.clock import RandomIds, SystemClock
 from moorage.http.health import Health
 from moorage.http.root import Root
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
 
     from moorage.accounts.audit_pulls import PullLog
     from moorage.blobs.ports import BlobStore, UploadStore
+    from moorage.blobs.settings import BlobSettings
     from moorage.config.settings import Settings
     from moorage.http.v2.guard import Guard
     from moorage.telemetry.probe import Probe
@@ -78,7 +81,8 @@ def build(settings: Settings, run: Run, probe: Probe = no_probe) -> Root:
     database = open_database(settings.metadata.url, metrics.observe_database, probe)
     blobs, uploads = _stores(settings, executor, metrics.observe_storage, probe)
     access = AccessLog(settings.log, descriptor_writer(sys.stdout.fileno()), clock)
-    health = Health(database, metrics if settings.serve.metrics_enabled else None, settings.serve.metrics_path)
+    shown = metrics if settings.serve.metrics_enabled else None
+    health = Health(database, shown, settings.serve.metrics_path, _storage_watch(settings.blobs, executor))
     sweeper = Sweeper(database, uploads, _purge(settings), settings.events, clock)
     keeper = _Keeper(run.supervisor, [metrics.flush, trim_heap], [access.flush])
     watching = watch(settings, database, clock, metrics)
@@ -168,6 +172,12 @@ def _stores(
         blobs = FilesystemBlobs(settings.blobs.root, executor, files)
         uploads = FilesystemUploads(settings.blobs.root, executor, files)
     return CheckedBlobs(blobs, observe), CheckedUploads(uploads, observe)
+
+
+def _storage_watch(settings: BlobSettings, executor: ThreadPoolExecutor) -> StorageWatch | None:
+    if settings.driver == "inmemory" or not settings.watch.enabled:
+        return None
+    return StorageWatch(settings.root / "uploads", settings.watch, executor, time.monotonic)
 
 
 class _Keeper:

@@ -38,7 +38,8 @@ def serve(
 
     loaded = load(config, os.environ, Overrides(host=host, port=port, root=root, workers=workers, auth=auth))
     _report(loaded)
-    from moorage.cli.supervisor import CannotStart, run
+    from moorage.cli.errors import CannotStart
+    from moorage.cli.supervisor import run
 
     try:
         run(loaded.settings)

@@ -10,12 +10,10 @@ import asyncio
 import multiprocessing
 import os
 import signal
-import socket
 import sys
 import tempfile
-import threading
 import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -28,6 +26,9 @@ from granian.server.mp import MPServer
 
 from moorage import app
 from moorage.cli import shortcut
+from moorage.cli.certificates import check_files, together, watch_certificate
+from moorage.cli.errors import CannotStart
+from moorage.cli.listening import check_free, with_address
 from moorage.core.clock import SystemClock
 from moorage.core.errors import RegistryError
 from moorage.metadata.migrate import SchemaTooNew, migrate
@@ -37,12 +38,9 @@ from moorage.telemetry.metrics_directory import prepare_directory, remove_direct
 from moorage.telemetry.probe import no_probe
 
 if TYPE_CHECKING:
-    from moorage.config.settings import ServeSettings, Settings, TlsSettings
+    from moorage.config.settings import ServeSettings, Settings
     from moorage.http.root import Root
     from moorage.telemetry.probe import Probe
-
-TLS_LOOK_SECONDS = 5.0
-"""How often the certificate's files are looked at."""
 
 RESPAWN_SECONDS = 1.0
 """How long a new worker may take to be ready before the old one is told to end."""
@@ -64,19 +62,19 @@ BUFFER = 320 * 1024
 memory a slow client."""
 
 
-class CannotStart(RuntimeError):
-    """The program cannot serve; the message says what to do."""
-
-
 def run(settings: Settings, probe: Probe = no_probe) -> None:
     """Serve until a signal ends it.
 
     Raises:
-        CannotStart: the address is taken, the root cannot be written, the database does not answer.
+        CannotStart: the address is taken, a certificate cannot be used, the root cannot be written, the database does
+            not answer.
     """
     logs.configure(settings.log)
     os.umask(os.umask(0) | 0o027)  # what users push is not for everybody who has an account on this machine
     with ExitStack() as stack:
+        settings = replace(settings, serve=with_address(settings.serve))
+        if settings.serve.tls is not None:
+            check_files(settings.serve.tls)
         settings = _with_scratch(settings, stack)
         _prepare(settings)
         settings = _with_accounts(settings)
@@ -89,7 +87,7 @@ def run(settings: Settings, probe: Probe = no_probe) -> None:
 def _serve(settings: Settings, metrics: Path, probe: Probe) -> None:
     server = _server(settings)
     if settings.serve.tls is not None:
-        _watch_certificate(settings.serve.tls)
+        watch_certificate(settings.serve.tls)
     if settings.serve.debug_addr:
         from moorage.http.debug import serve_debug
 
@@ -131,8 +129,8 @@ def _with_scratch(settings: Settings, stack: ExitStack) -> Settings:
     if settings.blobs.driver == "inmemory":
         serve = replace(serve, workers=1)
     if serve.tls is not None and len(serve.tls.client_cas) > 1:
-        together = _together(serve.tls.client_cas, _scratch(stack) / "client-authorities.pem")
-        serve = replace(serve, tls=replace(serve.tls, client_cas=(together,)))
+        joined = together(serve.tls.client_cas, _scratch(stack) / "client-authorities.pem")
+        serve = replace(serve, tls=replace(serve.tls, client_cas=(joined,)))
     return replace(settings, metadata=metadata, serve=serve)
 
 
@@ -140,21 +138,13 @@ def _scratch(stack: ExitStack) -> Path:
     return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="moorage-")))
 
 
-def _together(files: tuple[Path, ...], target: Path) -> Path:
-    """One file with the certificates of all of them, which is what the server takes."""
-    try:
-        target.write_bytes(b"\n".join(file.read_bytes() for file in files))
-    except OSError as error:
-        raise CannotStart(f"{error.filename} cannot be read ({error.strerror}); see http.tls.clientcas.") from error
-    return target
-
-
 def _prepare(settings: Settings) -> None:
-    _check_address(settings.serve)
+    check_free(settings.serve)
     try:
         if settings.blobs.driver == "filesystem":
             (settings.blobs.root / "uploads").mkdir(parents=True, exist_ok=True)
-        settings.root.mkdir(parents=True, exist_ok=True)
+        if _needs_root(settings):
+            settings.root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise CannotStart(
             f"{settings.root} cannot be used ({error.strerror}); name another directory with --root."
@@ -168,7 +158,18 @@ def _prepare(settings: Settings) -> None:
     if settings.htpasswd is not None:
         from moorage.auth.htpasswd import ensure_file
 
-        ensure_file(settings.htpasswd)
+        try:
+            ensure_file(settings.htpasswd)
+        except OSError as error:
+            raise CannotStart(
+                f"{settings.htpasswd.path} is missing and cannot be made ({error.strerror}); see auth.htpasswd.path."
+            ) from error
+
+
+def _needs_root(settings: Settings) -> bool:
+    """In-memory storage leaves nothing behind, unless accounts or a database of the operator's lie in the root."""
+    in_memory = settings.blobs.driver == "inmemory" and str(settings.root) not in settings.metadata.url
+    return not in_memory or settings.local is not None
 
 
 def _with_accounts(settings: Settings) -> Settings:
@@ -195,40 +196,21 @@ def _with_accounts(settings: Settings) -> Settings:
     return replace(settings, local=local)
 
 
-def _check_address(serve: ServeSettings) -> None:
-    """Workers share the port (SO_REUSEPORT), so a second program on it would go unnoticed: look first."""
-    if serve.unix is not None:
-        _check_unix(serve.unix)
-        return
-    family = socket.AF_INET6 if ":" in serve.host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((serve.host, serve.port))
-        except OSError as error:
-            raise CannotStart(
-                f"{serve.host}:{serve.port} cannot be listened on ({error.strerror}); "
-                "name another with --host and --port."
-            ) from error
-
-
-def _check_unix(path: Path) -> None:
-    """A socket that nobody listens on any more is removed; one that somebody does, or any other file, is not ours."""
-    if not path.exists():
-        return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        taken = not path.is_socket() or probe.connect_ex(str(path)) == 0
-    if taken:
-        raise CannotStart(f"{path} is in use, or no socket; name another file in http.addr.")
-    path.unlink()
-
-
 class _Server(MPServer):
-    """Granian's, but it does not take a worker that is just ending for one that refuses to.
+    """Granian's, with two differences.
 
-    A worker's pipe closes a moment before its status can be read; on a busy machine Granian looks in between, says in
-    the log that it kills the worker, and does.
+    It does not take a worker that is just ending for one that refuses to: a worker's pipe closes a moment before its
+    status can be read; on a busy machine Granian looks in between, says in the log that it kills the worker, and does.
+
+    And it follows symbolic links again for each worker: where they lead once and for all, as Granian takes it, is where
+    the old certificate was, or nothing at all any more (Secrets of Kubernetes, certbot).
     """
+
+    def build_ssl_context(self, cert: Path | None, key: Path | None, *more: Any) -> None:
+        super().build_ssl_context(cert, key, *more)
+        if cert is not None and key is not None:
+            on, _, _, *rest = self.ssl_ctx
+            self.ssl_ctx: Any = (on, str(cert.absolute()), str(key.absolute()), *rest)
 
     def _stop_workers(self) -> None:
         workers: list[Any] = self.wrks
@@ -272,40 +254,6 @@ def _server(settings: Settings) -> MPServer:
         respawn_interval=RESPAWN_SECONDS,
         workers_kill_timeout=max(1, int(serve.drain_seconds)),
     )
-
-
-def _watch_certificate(tls: TlsSettings) -> None:
-    """New workers read the certificate anew: a change of its files replaces them one by one, without a lost request."""
-    files = (tls.certificate, tls.key)
-
-    def look() -> None:
-        seen = [_stamp(file) for file in files]
-        while True:
-            threading.Event().wait(TLS_LOOK_SECONDS)
-            now = [_stamp(file) for file in files]
-            if now != seen and all(now) and _usable(tls):
-                seen = now
-                os.kill(os.getpid(), signal.SIGHUP)
-
-    threading.Thread(target=look, name="certificate-watch", daemon=True).start()
-
-
-def _stamp(file: Path) -> tuple[int, int, int] | None:
-    with suppress(OSError):
-        found = file.stat()
-        return found.st_mtime_ns, found.st_size, found.st_ino
-    return None
-
-
-def _usable(tls: TlsSettings) -> bool:
-    import ssl
-
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(tls.certificate, tls.key)
-    except (OSError, ssl.SSLError) as error:
-        logs.logger("moorage").warning("the changed certificate cannot be used yet", reason=str(error))
-        return False
-    return True
 
 
 def _address(serve: ServeSettings) -> str:

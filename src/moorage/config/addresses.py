@@ -5,12 +5,14 @@ from __future__ import annotations
 import ipaddress
 import re
 
-EVERYWHERE = "0.0.0.0"  # noqa: S104  what ":5000" means
+EVERYWHERE = ""
+"""The host of `:5000`: every interface, of both families where this machine has both."""
+
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?")
 
 
 def parse_address(text: str) -> tuple[str, int]:
-    """Return host and port of `host:port`, `:port` (every IPv4 interface) or `[v6 address]:port`.
+    """Return host and port of `host:port`, `:port` (every interface) or `[v6 address]:port`.
 
     Raises ValueError with a sentence that says what is wrong.
     """
@@ -25,7 +27,7 @@ def parse_address(text: str) -> tuple[str, int]:
         raise ValueError("an IPv6 address needs brackets, as in `[::1]:5000`")
     if host and not _HOST.fullmatch(host):
         raise ValueError("the host is neither a name nor an address")
-    return host or EVERYWHERE, int(port)
+    return host, int(port)
 
 
 def _ipv6(text: str) -> str:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from moorage.blobs.settings import BlobSettings
+from moorage.blobs.settings import BlobSettings, WatchSettings
 from moorage.config.build_access import build_auth, build_registry
 from moorage.config.build_limits import build_audit, build_limits
 from moorage.config.build_local import build_local
@@ -37,7 +37,7 @@ def build(values: Values, environ: Mapping[str, str], overrides: Overrides, *, h
     return Settings(
         serve=serve,
         log=_log(values),
-        blobs=BlobSettings(driver, root, values.count("storage.filesystem.maxthreads", BlobSettings().max_threads)),
+        blobs=_blobs(values, driver, root),
         metadata=_metadata(values, driver, root),
         registry=build_registry(values, has_file=has_file),
         http=build_http(values),
@@ -95,6 +95,17 @@ def _driver(values: Values, *, has_file: bool) -> str:
         message = "names no driver: `filesystem` is used; write `storage: {filesystem: {rootdirectory: ...}}`"
         values.report.warning("storage", message, values.origin("storage"))
     return "inmemory" if drivers == ["inmemory"] else "filesystem"
+
+
+def _blobs(values: Values, driver: str, root: Path) -> BlobSettings:
+    section, default = "health.storagedriver", WatchSettings()
+    watch = WatchSettings(
+        enabled=values.flag(f"{section}.enabled", default=default.enabled),
+        interval_seconds=values.seconds(f"{section}.interval", default.interval_seconds),
+        threshold=values.count(f"{section}.threshold", default.threshold),
+    )
+    threads = values.count("storage.filesystem.maxthreads", BlobSettings().max_threads)
+    return BlobSettings(driver, root, threads, watch)
 
 
 def _log(values: Values) -> LogSettings:

@@ -119,9 +119,6 @@ def _minimum(values: Values) -> str:
 
 
 def _client_auth(values: Values, *, has_cas: bool) -> str:
-    if len(values.texts("http.tls.clientcas")) > 1:
-        message = "names several files, of which only the first counts; put all certificates into one file"
-        values.report.warning("http.tls.clientcas", message, values.origin("http.tls.clientcas"))
     wanted = values.text("http.tls.clientauth")
     if not wanted:
         # Distribution's rule: who names authorities wants certificates from them.

@@ -31,7 +31,8 @@ prints a JSON Schema, which editors complete and check with.
 - **What wins**: an option of the command line, then the environment, then the file, then the default.
 - **Environment**: `REGISTRY_` and the path of the key in upper case, joined by `_`:
   `REGISTRY_HTTP_TLS_CERTIFICATE=/certs/tls.crt`. A number is a position in a list, counted from 0:
-  `REGISTRY_NOTIFICATIONS_ENDPOINTS_0_NAME=hook`. The value is read as YAML, so `[a, b]` is a list.
+  `REGISTRY_NOTIFICATIONS_ENDPOINTS_0_NAME=hook`, `REGISTRY_HTTP_HEADERS_X-Frame-Options_0=DENY`. The value
+  is read as YAML, so `[a, b]` is a list.
   Variables apply in the order of their names; `REGISTRY_STORAGE=filesystem` replaces the whole section of
   the file, and `REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY` then sets one key in it.
   `REGISTRY_CONFIGURATION_PATH` names the file when the command line names none.
@@ -40,7 +41,8 @@ prints a JSON Schema, which editors complete and check with.
   Distribution; where that would be dangerous it is refused.
 - **Unknown keys** are reported, with their line, and have no effect. Two exceptions: an unknown storage
   driver and an unknown kind of `auth` are errors, because the default in their place would lose data or
-  open the door.
+  open the door. Which keys stop the start, and why no others, is
+  [decision 7](../adr/0007-keys-that-stop-the-start.md).
 - **A key given twice** is reported. Two sections of the same name are read together; of anything else the
   last one counts.
 - **Regular expressions** have Python's syntax and match anywhere in the text unless they are anchored.

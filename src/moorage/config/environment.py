@@ -20,6 +20,8 @@ from moorage.config.tree import Items, Node, Scalar, Table, Unreadable, is_inert
 PREFIX = "REGISTRY_"
 CONFIGURATION = "REGISTRY_CONFIGURATION_PATH"  # names the file; read by the loader
 
+TRACES = "OTEL_TRACES_EXPORTER"  # of OpenTelemetry; Distribution 3 sends traces unless it is `none`
+
 _LISTED = (Kind.TEXTS, Kind.PATTERNS, Kind.NETWORKS)
 # Docker links and Kubernetes services named "registry" leave these behind in every container near them.
 _FROM_PLATFORM = re.compile(r"REGISTRY_(SERVICE_(HOST|PORT.*)|PORT(_\d+_(TCP|UDP).*)?|NAME|ENV_.*)")
@@ -33,6 +35,13 @@ def overlay(tree: Table, environ: Mapping[str, str], report: Report) -> None:
     for name in sorted(name for name in environ if name.startswith(PREFIX) and name != CONFIGURATION):
         segments = name[len(PREFIX) :].split("_")
         _Setter(name, environ[name], report).set(TOP, tree, segments)
+
+
+def report_others(environ: Mapping[str, str], report: Report) -> None:
+    """Report what Distribution reads besides its own variables and what has no effect here."""
+    if environ.get(TRACES, "none").lower() not in ("", "none"):
+        message = "has no effect: no traces are sent; figures are at `/metrics`. Unset it, or write `none`"
+        report.warning("", message, Origin(None, TRACES))
 
 
 class _Setter:
@@ -56,9 +65,11 @@ class _Setter:
             self._entry(row, self._list(table, row.name), rest)
         elif row.kind in _LISTED and len(rest) == 1:
             self._item(row, self._list(table, row.name), rest[0])
+        elif row.kind is Kind.HEADERS and len(rest) > 1 and rest[-1].isdigit():
+            self._item(row, self._list(self._section(table, row), "_".join(rest[:-1]).lower()), rest[-1])
         elif row.kind in (Kind.LABELS, Kind.HEADERS, Kind.ANY):
             inner = self._section(table, row)
-            _replace(inner, "_".join(rest).lower(), self._value(row))
+            _replace(inner, "_".join(rest).lower(), self._value(row, entry=True))
         else:
             self._unknown(section, table, segments)
 
@@ -111,7 +122,8 @@ class _Setter:
         index = self._index(row, items, segment)
         if index is None:
             return
-        items.nodes[index : index + 1] = [self._value(row)]
+        node = self._value(row, entry=True)
+        items.nodes[index : index + 1] = [node if isinstance(node, Scalar) else Scalar(self._text, False, self._origin)]
 
     def _index(self, row: Key, items: Items, segment: str) -> int | None:
         if not (segment.isascii() and segment.isdigit() and len(segment) < 6):
@@ -123,13 +135,16 @@ class _Setter:
             return None
         return int(segment)
 
-    def _value(self, row: Key) -> Node:
-        """Read the value as YAML; where a plain text is wanted, whatever is not YAML stands for itself."""
+    def _value(self, row: Key, *, entry: bool = False) -> Node:
+        """Read the value as YAML; where a plain text is wanted, whatever is not YAML stands for itself.
+
+        entry: it is one text of a list, or one value of a mapping.
+        """
         scratch = Report()
         try:
             node = parse(self._text, scratch, self._variable)
         except Unreadable as error:
-            if row.kind in TEXTUAL or row.shorthand:
+            if row.kind in TEXTUAL or row.shorthand or entry:
                 return Scalar(self._text, False, self._origin)
             self._report.error(row.path, f"{error}; a value here is read as YAML", self._origin)
             return Scalar("", True, self._origin)

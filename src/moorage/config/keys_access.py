@@ -184,10 +184,9 @@ VALIDATION = (
     Key(
         "policy.repository.classes",
         Kind.TEXTS,
-        "Classes of content that may be pushed, such as `image` and `plugin`. They count only together with tokens, "
-        "as in Distribution, and tokens with classes are not available yet.",
+        "Classes of content that may be pushed: `image` and `plugin`, told by the media type of a manifest's config. "
+        "Anything else, such as a Helm chart, is then refused, as in Distribution; indexes are not looked at.",
         example="[image]",
-        status=Status.MAPPED,
-        severity="info",
+        default="everything",
     ),
 )

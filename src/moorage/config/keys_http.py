@@ -17,7 +17,7 @@ ADDRESS = (
         "http.addr",
         Kind.ADDRESS,
         "`host:port` to listen on, or the path of a socket when `http.net` is `unix`. `:5000` is port 5000 "
-        "of every interface.",
+        "of every interface, IPv6 and IPv4; of a name the first address counts, IPv4 before IPv6.",
         example=":5000",
         default="127.0.0.1:5000",
     ),
@@ -39,9 +39,10 @@ ADDRESS = (
     Key(
         "http.host",
         Kind.URL,
-        "Public URL of the registry; only scheme and host count. Answers hold no absolute URL so far, so that "
-        "clients find their way without it.",
+        "Public URL of the registry; only scheme and host count. It is where a 401 sends clients for a token, and "
+        "where browsers come back to after a login. `Location` and `Link` are relative whatever it says.",
         example="https://registry.example.com",
+        default="the address by which the client came",
         status=Status.MAPPED,
     ),
     Key(
@@ -112,9 +113,11 @@ ADDRESS = (
     Key(
         "http.trustedproxies",
         Kind.NETWORKS,
-        "Networks of proxies whose `X-Forwarded-For` is believed when the log names the client.",
+        "Networks of proxies that are believed: `X-Forwarded-For` says who the client is, for logs and limits; "
+        "`X-Forwarded-Proto` and `X-Forwarded-Host` by which address it came, where `http.host` does not; "
+        "`Client-Cert` and `Client-Cert-Chain` which certificate it showed.",
         example="[10.0.0.0/8]",
-        default="none: the header is not looked at",
+        default="none: these headers are not looked at",
         source=Source.OWN,
     ),
     Key(
@@ -154,8 +157,8 @@ TLS = (
     Key(
         "http.tls.clientcas",
         Kind.TEXTS,
-        "PEM file of the authorities that client certificates are checked against. Of several files the first counts; "
-        "one file may hold several certificates.",
+        "PEM files of the authorities that client certificates are checked against; all of them count, and one file "
+        "may hold several certificates.",
         example="[/etc/moorage/clients.crt]",
     ),
     Key(

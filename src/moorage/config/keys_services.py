@@ -95,41 +95,65 @@ REDIS = (
     )[1:],
 )
 
-HEALTH = parts(
+_NO_CHECKS = (
+    "Checks of other things cannot be configured; they are better watched by whatever watches them already. "
+    "Remove the section."
+)
+
+HEALTH = (
+    Key("health", Kind.SECTION, "What `/readyz` looks at besides the database, which it always asks."),
+    Key("health.storagedriver", Kind.SECTION, "Whether the folder of the storage is there."),
     Key(
-        "health",
-        Kind.SECTION,
-        "Own health checks cannot be configured. `/readyz` always asks the database; "
-        "other services are better watched by whatever watches them already. Remove the section.",
-        example="{storagedriver: {enabled: true}}",
-        status=_IGNORED,
+        "health.storagedriver.enabled",
+        Kind.FLAG,
+        "Look at it. Where it is missing, `/readyz` is 503; requests are served as far as they can be.",
+        example="false",
+        default="true (false in Distribution)",
     ),
-    ("storagedriver", Kind.SECTION, "{enabled: true}"),
-    ("storagedriver.enabled", Kind.FLAG, "true"),
-    ("storagedriver.interval", Kind.DURATION, "10s"),
-    ("storagedriver.threshold", Kind.COUNT, "3"),
-    ("file", Kind.ENTRIES, "[{file: /run/registry-down}]"),
-    ("file[].file", Kind.PATH, "/run/registry-down"),
-    ("file[].interval", Kind.DURATION, "10s"),
-    ("file[].threshold", Kind.COUNT, "3"),
-    ("http", Kind.ENTRIES, "[{uri: 'https://example.com/up'}]"),
-    ("http[].uri", Kind.URL, "https://example.com/up"),
-    ("http[].headers", Kind.HEADERS, "{Authorization: [Basic not-a-real-one]}"),
-    ("http[].statuscode", Kind.COUNT, "200"),
-    ("http[].timeout", Kind.DURATION, "3s"),
-    ("http[].interval", Kind.DURATION, "10s"),
-    ("http[].threshold", Kind.COUNT, "3"),
-    ("tcp", Kind.ENTRIES, "[{addr: 'redis.example.com:6379'}]"),
-    ("tcp[].addr", Kind.ADDRESS, "redis.example.com:6379"),
-    ("tcp[].timeout", Kind.DURATION, "3s"),
-    ("tcp[].interval", Kind.DURATION, "10s"),
-    ("tcp[].threshold", Kind.COUNT, "3"),
+    Key(
+        "health.storagedriver.interval",
+        Kind.DURATION,
+        "How long what was seen counts.",
+        example="10s",
+        default="1s (10s in Distribution)",
+    ),
+    Key(
+        "health.storagedriver.threshold",
+        Kind.COUNT,
+        "How often in a row it must be missing. Each worker counts for itself.",
+        example="3",
+        default="1",
+    ),
+    *parts(
+        Key("health.file", Kind.ENTRIES, _NO_CHECKS, example="[{file: /run/registry-down}]", status=_IGNORED),
+        ("file", Kind.PATH, "/run/registry-down"),
+        ("interval", Kind.DURATION, "10s"),
+        ("threshold", Kind.COUNT, "3"),
+    ),
+    *parts(
+        Key("health.http", Kind.ENTRIES, _NO_CHECKS, example="[{uri: 'https://example.com/up'}]", status=_IGNORED),
+        ("uri", Kind.URL, "https://example.com/up"),
+        ("headers", Kind.HEADERS, "{Authorization: [Basic not-a-real-one]}"),
+        ("statuscode", Kind.COUNT, "200"),
+        ("timeout", Kind.DURATION, "3s"),
+        ("interval", Kind.DURATION, "10s"),
+        ("threshold", Kind.COUNT, "3"),
+    ),
+    *parts(
+        Key("health.tcp", Kind.ENTRIES, _NO_CHECKS, example="[{addr: 'redis.example.com:6379'}]", status=_IGNORED),
+        ("addr", Kind.ADDRESS, "redis.example.com:6379"),
+        ("timeout", Kind.DURATION, "3s"),
+        ("interval", Kind.DURATION, "10s"),
+        ("threshold", Kind.COUNT, "3"),
+    ),
 )
 
 _PROXY_ADVICE = (
     "A pull-through cache is not available yet, and without it this would be a registry that anybody pushes "
     "to. Remove the section, or keep Distribution for the cache."
 )
+
+_NO_PROXY = "A pull-through cache is not available yet. Remove the key."
 
 PROXY = (
     Key("proxy", Kind.SECTION, "A pull-through cache of another registry, which `remoteurl` switches on."),
@@ -140,19 +164,27 @@ PROXY = (
         example="https://registry.example.com",
         status=Status.UNAVAILABLE,
     ),
+    *(
+        Key(f"proxy.{name}", kind, _NO_PROXY, example=example, status=_IGNORED)
+        for name, kind, example in (
+            ("username", Kind.TEXT, "reader"),
+            ("password", Kind.TEXT, "not-a-real-one"),
+            ("ttl", Kind.DURATION, "168h"),
+        )
+    ),
     *parts(
-        Key("proxy", Kind.SECTION, status=_IGNORED),
-        ("username", Kind.TEXT, "reader"),
-        ("password", Kind.TEXT, "not-a-real-one"),
-        ("ttl", Kind.DURATION, "168h"),
-    )[1:],
-    *parts(
-        Key("proxy", Kind.SECTION, status=_IGNORED, source=Source.V3),
-        ("exec", Kind.SECTION, "{command: docker-credential-helper}"),
-        ("exec.command", Kind.TEXT, "docker-credential-helper"),
-        ("exec.lifetime", Kind.DURATION, "1h"),
-        ("cachewritetimeout", Kind.DURATION, "5m"),
-    )[1:],
+        Key(
+            "proxy.exec",
+            Kind.SECTION,
+            _NO_PROXY,
+            example="{command: docker-credential-helper}",
+            status=_IGNORED,
+            source=Source.V3,
+        ),
+        ("command", Kind.TEXT, "docker-credential-helper"),
+        ("lifetime", Kind.DURATION, "1h"),
+    ),
+    Key("proxy.cachewritetimeout", Kind.DURATION, _NO_PROXY, example="5m", status=_IGNORED, source=Source.V3),
 )
 
 OLD = (

@@ -104,7 +104,7 @@ BESIDE = (
     Key(
         "storage.maintenance.uploadpurging.age",
         Kind.DURATION,
-        "An upload that began longer ago than this is abandoned.",
+        "An upload that nothing was written to for longer than this is abandoned.",
         example="72h",
         default="168h",
         least=1,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from moorage.config.build import build
 from moorage.config.check import check
-from moorage.config.environment import CONFIGURATION, overlay
+from moorage.config.environment import CONFIGURATION, overlay, report_others
 from moorage.config.findings import Finding, Origin, Report
 from moorage.config.overrides import Overrides
 from moorage.config.settings import Settings
@@ -57,6 +57,7 @@ def load(path: Path | None, environ: Mapping[str, str], overrides: Overrides) ->
     tree = Table() if path is None else _read(path, report)
     unreadable = report.has_errors
     overlay(tree, environ, report)
+    report_others(environ, report)
     values = check(tree, report)
     if path is not None and "version" not in values and not report.has_errors:
         report.warning("version", "is missing; write `version: 0.1` at the top of the file")

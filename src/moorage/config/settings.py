@@ -49,7 +49,8 @@ class TlsSettings:
 class ServeSettings:
     """The listener and the processes behind it.
 
-    host, port: TCP address; "0.0.0.0" and "::" are all interfaces. Not used when `unix` is set.
+    host, port: TCP address, or a name for the host; "" is every interface, "0.0.0.0" every one of IPv4. Not used when
+        `unix` is set.
     unix: path of a socket to listen on instead of TCP.
     workers: number of worker processes.
     tls: certificate and rules, or None for plain HTTP.

@@ -81,9 +81,11 @@ def _explain(error: yaml.MarkedYAMLError) -> str:
     if error.problem and "'\\t'" in error.problem:
         return "is not YAML: a tab is used for indentation; use spaces"
     # PyYAML's own words name a syntax element or one character, never a whole value, except for these:
-    if error.problem and any(word in error.problem for word in ("alias", "anchor", "tag")):
+    words = f"{error.context} {error.problem}"
+    if any(word in words for word in ("alias", "anchor", "tag")):
         return "is not YAML: an alias or a tag that is not defined; put quotes around the value"
-    return f"is not YAML: {error.problem or error.context or 'unreadable'}"
+    said = error.problem or error.context or "unreadable"
+    return f"is not YAML: {said}".replace(repr("\0"), "the end")
 
 
 class _Converter:

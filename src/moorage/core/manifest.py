@@ -42,8 +42,11 @@ _TOP = {
         "annotations",
     )
 }
-_PLATFORM = {"architecture": "architecture", "os": "os"}
-_DESCRIPTOR = {name.lower(): name for name in ("mediaType", "digest", "size", "urls", "platform")}
+_PLATFORM = {name: name for name in ("architecture", "os", "os.version", "os.features", "variant", "features")}
+_DESCRIPTOR = {
+    name.lower(): name
+    for name in ("mediaType", "digest", "size", "urls", "annotations", "data", "platform", "artifactType")
+}
 
 
 @dataclass(frozen=True, slots=True)

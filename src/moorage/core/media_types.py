@@ -15,6 +15,13 @@ IMAGES = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
 INDEXES = frozenset({OCI_INDEX, DOCKER_LIST})
 MANIFESTS = IMAGES | INDEXES
 
+CLASSES = {
+    "application/vnd.docker.container.image.v1+json": "image",
+    "application/vnd.oci.image.config.v1+json": "image",
+    "application/vnd.docker.plugin.v1+json": "plugin",
+}
+"""What a manifest holds, by the media type of its config: Distribution's classes (`handlers/manifests.go`)."""
+
 FOREIGN_LAYERS = frozenset(
     {
         "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",

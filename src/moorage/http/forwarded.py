@@ -26,13 +26,17 @@ class Forwarded:
         self._trusted: list[Network] = [ipaddress.ip_network(network, strict=False) for network in trusted]
 
     def client(self, peer: str, headers: Mapping[bytes, bytes]) -> str:
-        """The address of the client: the peer's, or the last one in the chain that is no trusted proxy."""
+        """The address of the client: the peer's, or the last one in the chain that is no trusted proxy.
+
+        An IPv4 address in IPv6's clothes (`::ffff:192.0.2.1`) is the IPv4 address, here and in the other methods.
+        """
+        peer = _plain(peer)
         if not self._trusted or not self._is_trusted(peer):
             return peer
         chain = headers.get(b"x-forwarded-for", b"")[-1000:].decode("latin-1").split(",")
         address = peer
         for hop in reversed(chain[-MAX_HOPS:]):
-            candidate = hop.strip().strip("[]")
+            candidate = _plain(hop.strip().strip("[]"))
             if not _is_address(candidate):
                 break
             address = candidate
@@ -58,10 +62,15 @@ class Forwarded:
 
     def _is_trusted(self, text: str) -> bool:
         try:
-            address = ipaddress.ip_address(text)
+            address = ipaddress.ip_address(_plain(text))
         except ValueError:
             return text in ("", "unix")  # a local socket: only the proxy on this machine is there
         return any(address in network for network in self._trusted)
+
+
+def _plain(address: str) -> str:
+    """A socket that takes both families calls an IPv4 client `::ffff:192.0.2.1`; networks and logs know it without."""
+    return address[7:] if address.startswith("::ffff:") and "." in address else address
 
 
 def _last(value: bytes) -> bytes:

@@ -15,11 +15,13 @@ from moorage.metadata.uploads import count_uploads
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from moorage.blobs.watch import StorageWatch
     from moorage.http.response import Header
     from moorage.metadata.database import Database
     from moorage.telemetry.metrics import Metrics
 
 _PLAIN: Header = (b"content-type", b"text/plain; charset=utf-8")
+_LATER: Header = (b"retry-after", b"1")
 _EXPOSITION: Header = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
 
 
@@ -29,10 +31,14 @@ class Health:
     Args:
         metrics: None where the operator switched them off.
         metrics_path: where they are served.
+        storage: looks after the storage; None where there is nothing to look at, or the operator wants none of it.
     """
 
-    def __init__(self, database: Database, metrics: Metrics | None, metrics_path: str) -> None:
+    def __init__(
+        self, database: Database, metrics: Metrics | None, metrics_path: str, storage: StorageWatch | None = None
+    ) -> None:
         self._database = database
+        self._storage = storage
         self._metrics = metrics
         self._answers = {"/healthz": self._alive, "/readyz": self._ready}
         if metrics is not None:
@@ -53,7 +59,9 @@ class Health:
         try:
             await self._database.read(_ask)
         except RegistryError:
-            return Response(503, [_PLAIN, (b"retry-after", b"1")], b"the database does not answer\n")
+            return Response(503, [_PLAIN, _LATER], b"the database does not answer\n")
+        if self._storage is not None and not await self._storage.is_there():
+            return Response(503, [_PLAIN, _LATER], b"the storage is not there\n")
         return Response(200, [_PLAIN], b"ok\n")
 
     async def _count(self) -> Response:

@@ -161,6 +161,8 @@ class Root:
             if looks_strange(scope["headers"], request.headers):
                 check_framing(scope["headers"], scope["http_version"])
             if request.path.startswith("/v2"):
+                if request.method == "OPTIONS":
+                    return self._v2.options(request)
                 return await self._v2.answer(request)
             if self._health.knows(request.path) and request.method in ("GET", "HEAD"):
                 request.route = "health"

@@ -18,7 +18,7 @@ from moorage.core.digest import Digest, digest_of
 from moorage.core.errors import Denied, DigestInvalid, ManifestBlobUnknown, ManifestInvalid, PreconditionFailed
 from moorage.core.events import Event
 from moorage.core.manifest import Manifest, parse_manifest
-from moorage.core.media_types import FOREIGN_LAYERS
+from moorage.core.media_types import CLASSES, FOREIGN_LAYERS
 from moorage.metadata.blobs import linked_digests
 from moorage.metadata.events import tell
 from moorage.metadata.manifests import NewManifest, add_manifest, find_manifest, known_manifests
@@ -46,8 +46,8 @@ class Condition:
     """`If-Match` and `If-None-Match` of a PUT.
 
     Attributes:
-        match: digests of which the tag must point to one; `*` for "any"; None: no condition.
-        none_match: digests that the tag must not point to; `*` for "it must not exist"; None: no condition.
+        match: digests of which each tag to set must point to one; `*` for "any"; None: no condition.
+        none_match: digests that no tag to set may point to; `*` for "it must not exist"; None: no condition.
     """
 
     match: frozenset[str] | None = None
@@ -110,7 +110,8 @@ class Push:
             ManifestInvalid: see `parse_manifest`.
             ManifestBlobUnknown: it names what the repository does not have.
             PreconditionFailed: the condition does not hold; nothing is stored.
-            Denied: a tag would be moved, which the caller may not; or the project lets no push make a repository.
+            Denied: a tag would be moved, which the caller may not; the project lets no push make a repository; or the
+                operator does not want content of that class.
         """
         self._writes.check_push(wish.name)
         if len(wish.payload) > LARGE:
@@ -125,7 +126,7 @@ class Push:
         def change(connection: Connection) -> tuple[str, ...]:
             repository = self._trail.place(connection, wish.name, caller, now)
             hold_tags(connection, repository, tags)
-            _check_condition(connection, repository, wish, digest)
+            _check_condition(connection, repository, wish.condition, digest, tags)
             warnings = self._rules.check_present(connection, repository, manifest)
             stored = add_manifest(connection, repository, new, caller.name, now)
             for tag in tags:
@@ -154,6 +155,7 @@ class Push:
                 "The manifest received does not have the digest given.", {"given": expected, "received": digest}
             )
         manifest = parse_manifest(wish.payload, wish.content_type)
+        self._rules.check_class(manifest)
         self._rules.check_urls(manifest.layers)
         return digest, _new(manifest, digest, wish.payload), manifest
 
@@ -166,14 +168,16 @@ def _check_overwrite(caller: Caller, tag: Tag, previous: str | None, digest: Dig
         )
 
 
-def _check_condition(connection: Connection, repository: int, wish: Wish, digest: Digest) -> None:
-    if wish.condition is UNCONDITIONAL:
+def _check_condition(
+    connection: Connection, repository: int, condition: Condition, digest: Digest, tags: Sequence[Tag]
+) -> None:
+    """The condition holds for every tag that would be set; without any, for the manifest itself."""
+    if condition is UNCONDITIONAL:
         return
-    if isinstance(wish.reference, Digest):
-        current = digest if find_manifest(connection, repository, digest) is not None else None
-        wish.condition.check(current)
-    else:
-        wish.condition.check(tag_digest(connection, repository, wish.reference))
+    if not tags:
+        condition.check(digest if find_manifest(connection, repository, digest) is not None else None)
+    for tag in tags:
+        condition.check(tag_digest(connection, repository, tag))
 
 
 def _new(manifest: Manifest, digest: Digest, payload: bytes) -> NewManifest:
@@ -214,9 +218,10 @@ def _warnings(manifest: Manifest, absent: int) -> tuple[str, ...]:
 
 
 class _Rules:
-    """What a manifest may name (`validation.*` of the configuration)."""
+    """What a manifest may be and name (`policy.repository.classes` and `validation.*` of the configuration)."""
 
     def __init__(self, settings: RegistrySettings) -> None:
+        self._classes = frozenset(settings.classes)
         self._complete = not settings.sparse
         self._platforms = settings.platforms if settings.validate else "none"
         self._listed = frozenset(settings.platform_list)
@@ -241,6 +246,21 @@ class _Rules:
         if self._complete and (missing or absent & required):
             raise ManifestBlobUnknown(detail={"missing": sorted(missing | (absent & required))[:100]})
         return _warnings(manifest, len(missing | absent))
+
+    def check_class(self, manifest: Manifest) -> None:
+        """Its content is of a class that may be pushed; indexes have none, as in Distribution.
+
+        Raises:
+            Denied: it is of another class, or of none that is known.
+        """
+        if not self._classes or manifest.config is None:
+            return
+        found = CLASSES.get(manifest.config.media_type)
+        if found not in self._classes:
+            raise Denied(
+                f"This registry takes no {found or 'other artifacts'}, only: {', '.join(sorted(self._classes))}.",
+                {"config": manifest.config.media_type[:200]},
+            )
 
     def check_urls(self, layers: Sequence[Descriptor]) -> None:
         """The addresses of foreign layers are such as the operator lets pass."""

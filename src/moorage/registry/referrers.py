@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from moorage.core.digest import Digest
     from moorage.registry.parts import Parts
 
-PAGE_BYTES = 3 * 1024 * 1024
-"""Room for descriptors on one page: several clients read no second page, and none takes more than 4 MiB."""
+PAGE_BYTES = 4 * 1024 * 1024 - 1024
+"""Room for descriptors on one page: several clients read no second page, and none takes 4 MiB or more. What is around
+them takes about a hundred bytes."""
 
 _STEP = 500
 

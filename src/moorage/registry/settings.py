@@ -30,8 +30,8 @@ class RegistrySettings:
         they are anchored only where they say so.
     lease_seconds: how long a blob that a client was told about stays safe from garbage collection although
         nothing refers to it yet, in seconds.
-    classes: repository classes that may be pushed, such as "image" and "plugin"; empty means all
-        (`policy.repository.classes`).
+    classes: classes of content that may be pushed, "image" and "plugin"; empty means everything, which is more than
+        both (`policy.repository.classes`).
     """
 
     delete_enabled: bool = True

@@ -88,6 +88,53 @@ def test_entries_of_a_list_of_texts() -> None:
     assert tree["http"]["tls"]["clientcas"] == ["a", "c", "d"]
 
 
+def test_values_of_a_header_one_by_one() -> None:
+    environ = {
+        "REGISTRY_HTTP_HEADERS_X-Foo_0": "bar",
+        "REGISTRY_HTTP_HEADERS_X-Foo_1": "a: b",
+        "REGISTRY_HTTP_HEADERS_Access-Control-Allow-Origin_0": "*",
+    }
+    tree, findings = laid("http: {headers: {X-FOO: [old, older], X-Kept: [k]}}", environ)
+    assert findings == []
+    headers = {"X-FOO": ["bar", "a: b"], "X-Kept": ["k"], "access-control-allow-origin": ["*"]}
+    assert tree["http"]["headers"] == headers
+
+
+def test_a_whole_header() -> None:
+    environ = {
+        "REGISTRY_HTTP_HEADERS_Access-Control-Allow-Origin": "*",
+        "REGISTRY_HTTP_HEADERS_Access-Control-Allow-Methods": "[GET, HEAD]",
+    }
+    tree, findings = laid("", environ)
+    assert findings == []
+    assert tree["http"]["headers"] == {
+        "access-control-allow-origin": "*",
+        "access-control-allow-methods": ["GET", "HEAD"],
+    }
+
+
+def test_a_pattern_that_looks_like_a_list_is_a_text() -> None:
+    tree, findings = laid(
+        "", {"REGISTRY_VALIDATION_MANIFESTS_URLS_ALLOW_0": "[a-z]", "REGISTRY_HTTP_TLS_CLIENTCAS_0": "*"}
+    )
+    assert findings == []
+    assert tree["validation"]["manifests"]["urls"]["allow"] == ["[a-z]"]
+    assert tree["http"]["tls"]["clientcas"] == ["*"]
+
+
+def test_a_gap_in_the_values_of_a_header_is_an_error() -> None:
+    _, findings = laid("", {"REGISTRY_HTTP_HEADERS_X-Foo_1": "bar"})
+    (finding,) = findings
+    assert (finding.severity, finding.key) == ("error", "http.headers")
+
+
+@pytest.mark.parametrize(("value", "count"), [("otlp", 1), ("console", 1), ("none", 0), ("", 0)])
+def test_traces_are_not_sent(read: Read, value: str, count: int) -> None:
+    loaded = read(None, {"OTEL_TRACES_EXPORTER": value, "MOORAGE_ROOT": "/x"})
+    found = [(finding.severity, finding.variable) for finding in loaded.findings]
+    assert found == [("warning", "OTEL_TRACES_EXPORTER")] * count
+
+
 @pytest.mark.parametrize("index", ["2", "x", "-1", "99999999", "٣"])
 def test_a_position_that_cannot_be_is_an_error(index: str) -> None:
     _, findings = laid("http: {tls: {clientcas: [a]}}", {f"REGISTRY_HTTP_TLS_CLIENTCAS_{index}": "c"})

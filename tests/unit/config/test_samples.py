@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from moorage.auth.settings import HtpasswdSettings
+from moorage.blobs.settings import WatchSettings
 from moorage.config import Loaded, Overrides, TlsSettings, load
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -44,7 +45,7 @@ def test_the_annotated_file_is_followed() -> None:
     assert settings.registry.delete_enabled
     assert settings.registry.repository_allow == ("^reviewed/.*$",)
     assert (settings.purge.age_seconds, settings.purge.interval_seconds) == (96 * 3600, 12 * 3600)
-    assert (settings.serve.host, settings.serve.port) == ("0.0.0.0", 5443)
+    assert (settings.serve.host, settings.serve.port) == ("", 5443)
     assert settings.serve.tls == TlsSettings(Path("/srv/tls/images.crt"), Path("/srv/tls/images.pem"))
     assert settings.serve.http2
     assert settings.http.headers == (("X-Content-Type-Options", "nosniff"),)
@@ -59,6 +60,7 @@ def test_a_file_of_version_3_is_followed() -> None:
     assert loaded.errors == ()
     assert (settings.log.level, settings.log.formatter, settings.log.accesslog) == ("debug", "logstash", False)
     assert settings.blobs.max_threads == 40
+    assert settings.blobs.watch == WatchSettings(enabled=True, interval_seconds=10, threshold=3)
     assert settings.registry.readonly
     assert (settings.registry.catalog_page, settings.registry.tags_page) == (50, 20)
     assert settings.registry.platforms == "list"
@@ -83,6 +85,4 @@ def test_a_file_of_version_3_says_what_has_no_effect() -> None:
         "http.secret": ("info", 21),
         "http.relativeurls": ("info", 22),
         "http.tls.clientauth": ("warning", 29),
-        "health": ("warning", 43),
-        "policy.repository.classes": ("info", 63),
     }

@@ -126,7 +126,7 @@ def test_database_urls(read: Read, url: str, expected: str) -> None:
 @pytest.mark.parametrize(
     ("addr", "host", "port"),
     [
-        (":5000", "0.0.0.0", 5000),
+        (":5000", "", 5000),
         ("0.0.0.0:80", "0.0.0.0", 80),
         ("localhost:5001", "localhost", 5001),
         ("127.0.0.1:0", "127.0.0.1", 0),
@@ -185,7 +185,7 @@ def test_opening_on_purpose_is_not_reported(read: Read) -> None:
     assert read(STORAGE + "http: {addr: ':5000'}\n", {}, Overrides(auth="none")).findings == ()
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::", "registry.example.com"])
+@pytest.mark.parametrize("host", ["", "0.0.0.0", "192.0.2.1", "::", "registry.example.com"])
 def test_an_open_door_to_others_is_reported(read: Read, said: Said, host: str) -> None:
     loaded = read(None, {}, Overrides(host=host))
     assert said(loaded, "auth").severity == "warning"

@@ -116,6 +116,13 @@ def test_a_wrong_shape_is_an_error_that_says_what_to_write(key: Key) -> None:
     assert f"`{key.name}: {key.example}`" in error.message
 
 
+def test_only_few_keys_stop_the_start() -> None:
+    """ADR 7 says why each of them does; a key that merely has no effect is no reason."""
+    drivers = {f"storage.{name}" for name in ("s3", "azure", "gcs", "swift", "oss")}
+    found = {key.path for key in TABLE if key.loudness == "error"}
+    assert found == {*drivers, "proxy.remoteurl", "auth.silly"}
+
+
 def test_the_top_holds_what_distribution_has() -> None:
     theirs = "version log loglevel storage auth middleware http notifications redis health catalog tags proxy"
     more = "validation policy reporting compatibility database registry events audit limits"

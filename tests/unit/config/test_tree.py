@@ -172,3 +172,10 @@ def test_not_inert(text: str) -> None:
 def test_anything_is_read_or_refused(data: str | bytes) -> None:
     with contextlib.suppress(Unreadable):
         assert parse(data, Report()).origin.line
+
+
+@pytest.mark.parametrize("text", ["*", "a: *", "a: &", "[a"])
+def test_no_byte_that_is_not_there_is_named(text: str) -> None:
+    with pytest.raises(Unreadable) as raised:
+        parse(text, Report())
+    assert "x00" not in str(raised.value)

@@ -166,6 +166,15 @@ LOOK_ALIKES = [
     (INDEX, ("manifests", 1, "Platform")),
     (INDEX, ("manifests", 1, "platform", "OS")),
     (INDEX, ("manifests", 1, "platform", "Architecture")),
+    (INDEX, ("manifests", 1, "platform", "Variant")),
+    (INDEX, ("manifests", 1, "platform", "OS.Version")),
+    (INDEX, ("manifests", 1, "platform", "OS.Features")),
+    (INDEX, ("manifests", 1, "platform", "Features")),
+    (INDEX, ("manifests", 1, "Annotations")),
+    (INDEX, ("manifests", 1, "artifacttype")),
+    (IMAGE, ("config", "Data")),
+    (IMAGE, ("layers", 0, "Annotations")),
+    (IMAGE, ("layers", 0, "ArtifactType")),
 ]
 
 

@@ -27,6 +27,9 @@ TRUSTED = ("10.0.0.0/8", "fd00::/8")
         ("10.0.0.1", "203.0.113.9, unknown", "10.0.0.1"),
         ("10.0.0.1", "203.0.113.9, , 10.0.0.2", "10.0.0.2"),
         ("10.0.0.1", "203.0.113.9\r\nx: y", "10.0.0.1"),
+        ("::ffff:10.0.0.1", "::ffff:203.0.113.9", "203.0.113.9"),
+        ("::ffff:10.0.0.1", "", "10.0.0.1"),
+        ("::ffff:203.0.113.9", "1.2.3.4", "203.0.113.9"),
         ("unix", "203.0.113.9", "203.0.113.9"),
         ("", "203.0.113.9", "203.0.113.9"),
     ],
@@ -38,6 +41,18 @@ def test_chains(peer: str, chain: str, client: str) -> None:
 def test_nobody_is_trusted_unless_it_is_said() -> None:
     for peer in ("10.0.0.1", "127.0.0.1", "unix"):
         assert Forwarded(()).client(peer, {b"x-forwarded-for": b"203.0.113.9"}) == peer
+
+
+def test_an_ipv4_proxy_on_an_ipv6_socket_is_trusted() -> None:
+    forwarded = Forwarded(TRUSTED)
+    assert forwarded.is_proxy("::ffff:10.0.0.1")
+    assert not forwarded.is_proxy("::ffff:203.0.113.9")
+    headers = {b"host": b"inside", b"x-forwarded-proto": b"https", b"x-forwarded-host": b"registry.example.com"}
+    assert forwarded.origin("::ffff:10.0.0.1", headers, "http") == "https://registry.example.com"
+
+
+def test_an_ipv4_client_on_an_ipv6_socket_has_its_own_address() -> None:
+    assert Forwarded(()).client("::ffff:203.0.113.9", {}) == "203.0.113.9"
 
 
 def test_without_the_header_it_is_the_peer() -> None:

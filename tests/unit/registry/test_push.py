@@ -298,6 +298,44 @@ async def test_the_children_of_a_buildkit_cache_are_blobs(registry: Registry) ->
     assert (await registry.push_manifest(NAME, cache, "cache")).warnings == ()
 
 
+# --- classes of content
+
+IMAGE_CONFIGS = ("application/vnd.docker.container.image.v1+json", "application/vnd.oci.image.config.v1+json")
+PLUGIN_CONFIG = "application/vnd.docker.plugin.v1+json"
+HELM_CONFIG = "application/vnd.cncf.helm.config.v1+json"
+
+
+@pytest.mark.parametrize(
+    ("classes", "config", "taken"),
+    [
+        ((), HELM_CONFIG, True),
+        (("image",), IMAGE_CONFIGS[0], True),
+        (("image",), IMAGE_CONFIGS[1], True),
+        (("image",), PLUGIN_CONFIG, False),
+        (("image",), HELM_CONFIG, False),
+        (("plugin",), PLUGIN_CONFIG, True),
+        (("plugin",), IMAGE_CONFIGS[0], False),
+        (("image", "plugin"), PLUGIN_CONFIG, True),
+    ],
+)
+async def test_classes(registry: Registry, classes: tuple[str, ...], config: str, taken: bool) -> None:
+    image = RandomImages(1).image(1)
+    await registry.push_blobs(NAME, image)
+    member = json.loads(image.manifest.data)["config"] | {"mediaType": config}
+    attempt = registry.having(classes=classes).push_manifest(NAME, edited(image, config=member))
+    if taken:
+        await attempt
+    else:
+        with pytest.raises(Denied, match=f"only: {classes[0]}"):
+            await attempt
+
+
+async def test_an_index_has_no_class(registry: Registry) -> None:
+    index = RandomImages(1).index(2)
+    await registry.push_blobs(NAME, index)
+    await registry.having(classes=("plugin",)).push_manifest(NAME, index)
+
+
 # --- addresses of foreign layers
 
 
@@ -392,8 +430,29 @@ async def test_a_condition_on_a_digest_asks_whether_it_is_there(registry: Regist
     new = Condition(none_match=frozenset({"*"}))
     await registry.push_manifest(NAME, image, image.digest, condition=new)
     with pytest.raises(PreconditionFailed):
-        await registry.push_manifest(NAME, image, image.digest, "v1", condition=new)
+        await registry.push_manifest(NAME, image, image.digest, condition=new)
     assert await registry.count(tags) == 0
+
+
+async def test_a_condition_on_a_digest_with_tags_asks_the_tags(registry: Registry) -> None:
+    images = RandomImages(1)
+    first, second = images.image(), images.image()
+    new = Condition(none_match=frozenset({"*"}))
+    await registry.push_image(NAME, first, first.digest)
+    await registry.push_manifest(
+        NAME, first, first.digest, "v1", condition=new
+    )  # the manifest is there, the tag is not
+    await registry.push_blobs(NAME, second)
+    for wanted in (("v1",), ("v2", "v1")):
+        with pytest.raises(PreconditionFailed) as refused:
+            await registry.push_manifest(NAME, second, second.digest, *wanted, condition=new)
+        assert refused.value.detail == {"current": first.digest}
+    with pytest.raises(PreconditionFailed):
+        await registry.push_manifest(NAME, second, "v2", "v1", condition=new)
+    assert (await registry.listing.tags(NAME, None, "")).names == ["v1"]
+    moved = Condition(match=frozenset({first.digest}))
+    await registry.push_manifest(NAME, second, second.digest, "v1", condition=moved)
+    assert await registry.digest_of_tag(NAME, "v1") == second.digest
 
 
 async def test_a_condition_that_fails_makes_no_repository(registry: Registry) -> None:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from moorage.http.response import Response
 from moorage.http.v2.routes import Table, endpoint, match
 
 if TYPE_CHECKING:
     from moorage.http.request import Request
-    from moorage.http.response import Response
     from moorage.http.v2.guard import Guard
     from moorage.http.v2.limits import RateGate
 
@@ -33,6 +33,18 @@ class DistributionApi:
     def knows(self, request: Request) -> bool:
         """Whether it can be told at once, in any thread, who asks."""
         return self._guard is None or self._guard.knows(request)
+
+    def options(self, request: Request) -> Response:
+        """The answer to OPTIONS, which browsers send ahead of a request, without its credentials (CORS).
+
+        It says what a route answers to, the same for every name and to everybody: what there is has no part in it.
+
+        Raises:
+            RouteUnknown: no route looks like that.
+        """
+        request.route, *_ = match(request.path)
+        allowed = ", ".join(sorted({*self._routes[request.route], "OPTIONS"}))
+        return Response(200, [(b"allow", allowed.encode())])
 
     async def answer(self, request: Request) -> Response:
         """The answer.

@@ -35,9 +35,11 @@ class Blobs:
         self._delete = delete
 
     async def head(self, request: Request) -> Response:
-        """`HEAD`: size and digest; whoever is told "exists" can rely on it (the lease is renewed)."""
+        """`HEAD`: size and digest; whoever is told "exists", by 304 too, can rely on it (the lease is renewed)."""
         digest = parse_digest(request.reference)
         blob = await self._pull.promise(parse_name(request.name), digest)
+        if not_modified(request, digest):
+            return Response(304, _facts(blob))
         return Response(200, [_TYPE, *_facts(blob), (b"content-length", b"%d" % blob.size)])
 
     async def get(self, request: Request) -> Response:

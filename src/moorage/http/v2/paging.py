@@ -31,5 +31,5 @@ def wanted(request: Request) -> int | None:
 def next_link(request: Request, parameters: list[tuple[str, str]]) -> Header:
     """The relative Link to the page after this one: no `;` and no other host in it, which clients refuse."""
     query = "&".join(f"{key}={quote(value, safe='')}" for key, value in parameters)
-    target = f"{request.prefix}{quote(request.path)}?{query}"
+    target = f"{request.prefix}{quote(request.path, safe='/:')}?{query}"
     return b"link", f'<{target}>; rel="next"'.encode("ascii")

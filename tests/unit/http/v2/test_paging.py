@@ -33,6 +33,11 @@ def test_no_number(value: str) -> None:
     assert refused.value.code == "PAGINATION_NUMBER_INVALID"
 
 
+def test_a_digest_in_the_path_stays_as_it_is() -> None:
+    path = "/v2/a/referrers/sha256:" + "0" * 64
+    assert next_link(request(path=path), [("last", "4")]) == (b"link", f'<{path}?last=4>; rel="next"'.encode())
+
+
 @given(
     st.lists(
         st.tuples(
