@@ -47,8 +47,11 @@ LISTS: dict[str, Query] = {
     "repositories from the first": lambda c: repositories.list_repositories(c, "", 100),
     "tags": lambda c: tags.list_tags(c, 1, "v1", 100),
     "tags from the first": lambda c: tags.list_tags(c, 1, "", 100),
-    "referrers": lambda c: referrers.list_referrers(c, 1, DIGEST, types=(), after=5, limit=100),
-    "referrers of a type": lambda c: referrers.list_referrers(c, 1, DIGEST, types=("a/b", "c/d"), after=0, limit=100),
+    "stale uploads": lambda c: uploads.stale_uploads(c, 5.0, (1.0, upload_key(1)), 100),
+    "referrers": lambda c: referrers.list_referrers(c, 1, DIGEST, types=(), after=5, limit=100, room=9999),
+    "referrers of a type": lambda c: referrers.list_referrers(
+        c, 1, DIGEST, types=("a/b", "c/d"), after=0, limit=100, room=9999
+    ),
     "audit entries": lambda c: audit_list.entries(c, AuditFilter(), 1, 10**6, 100, newest_first=True),
     "audit entries of somebody": lambda c: audit_list.entries(
         c, AuditFilter(actor="alice"), 1, 10**6, 100, newest_first=True
@@ -97,7 +100,6 @@ LOOKED_UP: dict[str, Query] = {
     "linking a blob": lambda c: blobs.link_blob(c, 1, DIGEST, 1.0),
     "renewing a lease": lambda c: blobs.renew_lease(c, "a", DIGEST, 5.0),
     "unlinking a blob": lambda c: blobs.unlink_blob(c, 1, DIGEST),
-    "stale uploads": lambda c: uploads.stale_uploads(c, 5.0, upload_key(1), 100),
     "advancing an upload": lambda c: uploads.advance_upload(c, upload_key(1), 5, DIGEST, 5.0),
     "holding an upload": lambda c: uploads.hold_upload(c, upload_key(1), 0, b"12345", 5.0),
     "handing an upload over": lambda c: uploads.hand_over_upload(c, upload_key(1), 0, 5, DIGEST, 5.0),

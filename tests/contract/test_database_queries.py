@@ -392,17 +392,20 @@ async def test_referrers_oldest_first(facts: Facts, repository: int) -> None:
     await facts.write(add_manifest, repository, manifest(b"no referrer", artifact_type="type/0"), "", 1.0)
 
     async def listed(types: tuple[str, ...] = (), after: int = 0, limit: int = 100) -> list[str]:
-        found = await facts.read(list_referrers, repository, subject, types=types, after=after, limit=limit)
+        found = await facts.read(list_referrers, repository, subject, types=types, after=after, limit=limit, room=10**9)
         return [referrer.digest for referrer in found]
 
     digests = [new.digest for _, new in made]
     assert await listed() == digests
+    for room, fit in ((0, 1), (1, 1), (11, 2), (10**9, 6)):  # a manifest has ten bytes
+        found = await facts.read(list_referrers, repository, subject, types=(), after=0, limit=100, room=room)
+        assert [referrer.digest for referrer in found] == digests[:fit]
     assert await listed(limit=2) == digests[:2]
     assert await listed(after=made[1][0], limit=3) == digests[2:5]
     assert await listed(("type/0",)) == [digests[0], digests[3]]
     assert await listed(("type/0", "type/2")) == [digests[0], digests[2], digests[3], digests[5]]
     assert await listed(("type/none",)) == []
-    first = (await facts.read(list_referrers, repository, subject, types=(), after=made[0][0], limit=1))[0]
+    first = (await facts.read(list_referrers, repository, subject, types=(), after=made[0][0], limit=1, room=10**9))[0]
     assert (first.id, first.media_type, first.size) == (made[1][0], OCI_MANIFEST, len(b"referrer 1"))
     assert (first.artifact_type, first.annotations) == ("type/1", '{"n": "1"}')
 
@@ -411,7 +414,7 @@ async def test_referrers_of_another_repository_are_not_listed(facts: Facts, name
     other = await facts.write(ensure_repository, f"{name}/other", 1.0)
     subject = digest_of(b"subject")
     await facts.write(add_manifest, other, manifest(subject=subject), "", 1.0)
-    assert await facts.read(list_referrers, repository, subject, types=(), after=0, limit=10) == []
+    assert await facts.read(list_referrers, repository, subject, types=(), after=0, limit=10, room=10**9) == []
 
 
 async def test_which_of_many_refer_to_a_subject(facts: Facts, name: str, repository: int) -> None:
@@ -478,8 +481,8 @@ async def test_a_small_upload_is_held_until_it_is_handed_over(facts: Facts, name
     assert await found() == ("sha256", 9, digest_of(b"123456789"), None)
     assert not await facts.write(hold_upload, row.id, 9, b"0123456789", 13.0), "the store has it"
     assert not await facts.write(hand_over_upload, row.id, 9, 10, None, 13.0)
-    assert await facts.read(stale_uploads, 12.0, "", 10) == []
-    assert await facts.read(stale_uploads, 12.5, "", 10) == [row.id]
+    assert await facts.read(stale_uploads, 12.0, (0.0, ""), 10) == []
+    assert await facts.read(stale_uploads, 12.5, (0.0, ""), 10) == [(12.0, row.id)]
 
 
 @pytest.mark.usefixtures("no_uploads")
@@ -496,11 +499,11 @@ async def test_stale_uploads_by_when_they_were_written_to(facts: Facts, name: st
     for number in range(6):
         await facts.write(add_upload, session(number, name), 10.0 + number)
     await facts.write(advance_upload, upload_key(1), 5, None, 100.0)
-    stale = [upload_key(number) for number in (0, 2, 3)]
-    assert await facts.read(stale_uploads, 14.0, "", 100) == stale
-    assert await facts.read(stale_uploads, 14.0, "", 2) == stale[:2]
+    stale = [(10.0 + number, upload_key(number)) for number in (0, 2, 3)]
+    assert await facts.read(stale_uploads, 14.0, (0.0, ""), 100) == stale
+    assert await facts.read(stale_uploads, 14.0, (0.0, ""), 2) == stale[:2]
     assert await facts.read(stale_uploads, 14.0, stale[1], 2) == stale[2:]
-    assert await facts.read(stale_uploads, 10.0, "", 100) == []
+    assert await facts.read(stale_uploads, 10.0, (0.0, ""), 100) == []
     assert not await facts.write(remove_stale_upload, upload_key(1), 14.0)
     assert await facts.write(remove_stale_upload, upload_key(2), 14.0)
     assert not await facts.write(remove_stale_upload, upload_key(2), 14.0)

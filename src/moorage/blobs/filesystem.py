@@ -128,7 +128,8 @@ class _Reading:
         self._close()
 
     async def _read(self, length: int) -> bytes:
-        if is_cached(self._descriptor, self._start + length - 1):
+        # The end alone may be there: a ranged pull reads it, and what is before it was never read or was let go.
+        if all(is_cached(self._descriptor, offset) for offset in (self._start, self._start + length - 1)):
             return os.pread(self._descriptor, length, self._start)
         descriptor = self._descriptor
         loop = asyncio.get_running_loop()

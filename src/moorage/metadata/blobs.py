@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy import BigInteger, Double, Text, bindparam, delete, select, update
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from sqlalchemy import Connection
+
+V = TypeVar("V", str, int)
 
 IN_LIMIT = 500
 """Values in one `IN (...)`; SQLite takes 32,766 parameters, planners like fewer."""
@@ -139,7 +141,7 @@ def unlink_blob(connection: Connection, repository_id: int, digest: str) -> bool
     return connection.execute(statement).rowcount > 0
 
 
-def batches(values: Iterable[str]) -> Iterator[list[str]]:
+def batches(values: Iterable[V]) -> Iterator[list[V]]:
     """`values` without repetitions, in lists of at most `IN_LIMIT`."""
     unique = list(dict.fromkeys(values))
     for start in range(0, len(unique), IN_LIMIT):

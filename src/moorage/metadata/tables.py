@@ -89,6 +89,16 @@ Index(
     postgresql_where=manifests.c.subject.is_not(None),
 )
 
+Index(
+    "ix_manifests_subject_type",
+    manifests.c.repository_id,
+    manifests.c.subject,
+    manifests.c.artifact_type,
+    manifests.c.id,
+    sqlite_where=manifests.c.subject.is_not(None),
+    postgresql_where=manifests.c.subject.is_not(None),
+)
+
 manifest_references = Table(
     "manifest_references",
     metadata,

@@ -76,13 +76,13 @@ def _page(
                 return ReferrersPage(page.descriptors, _in_fallback(number))
         after, seen = _in_fallback(len(listed)), 0
     while True:
-        rows = list_referrers(connection, repository, subject, types=storable, after=seen, limit=_STEP)
+        rows = list_referrers(connection, repository, subject, types=storable, after=seen, limit=_STEP, room=PAGE_BYTES)
         for row in rows:
             if not page.add(_descriptor(row)):
                 return ReferrersPage(page.descriptors, after)
             seen = row.id
             after = _in_facts(seen)
-        if len(rows) < _STEP:
+        if len(rows) < _STEP and sum(row.size for row in rows) < PAGE_BYTES:
             return ReferrersPage(page.descriptors, None)
 
 

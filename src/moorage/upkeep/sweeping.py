@@ -74,11 +74,11 @@ class Sweeper:
         """Forget upload sessions that nothing was written to for the configured time; returns how many."""
         before = self._clock.now() - self._purge.age_seconds
         purged = 0
-        after = ""
-        while keys := await self._database.read(lambda c, after=after: stale_uploads(c, before, after, STEP)):  # type: ignore[misc]
-            for key in keys:
+        after = (0.0, "")
+        while stale := await self._database.read(partial(stale_uploads, before=before, after=after, limit=STEP)):
+            for _, key in stale:
                 purged += await self._purge_one(key, before)
-            after = keys[-1]
+            after = stale[-1]
         purged += await self._purge_orphans(before)
         if purged:
             _log.info("abandoned uploads purged", count=purged, dryrun=self._purge.dryrun)

@@ -1,4 +1,4 @@
-"""Small uploads: the bytes of a session are in its row as long as they are few.
+"""Small uploads: the bytes of a session are in its row as long as they are few. Referrers of one type by an index.
 
 Revision ID: 0003
 Revises: 0002
@@ -16,5 +16,12 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the column. Sessions that are open have NULL there: their bytes are in the upload store."""
+    """Sessions that are open have NULL in the new column: their bytes are in the upload store."""
     op.add_column("uploads", sa.Column("content", sa.LargeBinary(), nullable=True))
+    op.create_index(
+        "ix_manifests_subject_type",
+        "manifests",
+        ["repository_id", "subject", "artifact_type", "id"],
+        sqlite_where=sa.text("subject IS NOT NULL"),
+        postgresql_where=sa.text("subject IS NOT NULL"),
+    )
