@@ -137,8 +137,13 @@ def publish(files: Files, root: Path, source: Path, digest: Digest) -> None:
     """Give a finished, synced file its place as a blob: rename, then make the entries on the way to it durable."""
     target = root / blob_location(digest)
     folder = target.parent
-    make_directories(files, root, folder.parent)
-    files.make_directory(folder)
+    if folder.parent not in files.durable:
+        make_directories(files, root, folder.parent)
+    try:
+        files.make_directory(folder)
+    except FileNotFoundError:  # somebody removed the one above it
+        make_directories(files, root, folder.parent)
+        files.make_directory(folder)
     files.rename(source, target)
     # In this order a journalling filesystem carries the second with the first. The second is due also where the folder
     # was there: whoever made it may not have come so far.

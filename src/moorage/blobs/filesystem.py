@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
+import uuid
+from contextlib import suppress
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from moorage.blobs.disk import finished, is_cached, names, open_whole, read_whole, size_of
+from moorage.blobs.disk import finished, is_cached, make_directories, names, open_whole, publish, read_whole, size_of
 from moorage.blobs.files import Files
 from moorage.blobs.hot import LARGEST, HotBlobs
-from moorage.blobs.layout import BLOBS, blob_location
+from moorage.blobs.layout import BLOBS, UPLOADS, blob_location
 from moorage.blobs.ports import CHUNK, Chunks, Inline, Sealed, Source
 from moorage.blobs.share import Share
-from moorage.blobs.small_puts import SmallPuts
 from moorage.core.digest import HEX_LENGTH, Digest
 from moorage.core.errors import Unavailable
 
@@ -42,7 +43,6 @@ class FilesystemBlobs:
         self._root = root
         self._executor = executor
         self._files = files or Files()
-        self._puts = SmallPuts(root, executor, self._files)
         self._hot = HotBlobs()
         self._base = f"{root}/"
         self._share = Share(READ_BUDGET, READ_SMALLEST, CHUNK)
@@ -64,7 +64,7 @@ class FilesystemBlobs:
 
     async def put(self, digest: Digest, data: bytes) -> Sealed:
         """Write to a file of its own first, then give it its name."""
-        await self._puts.put(digest, data)
+        await self._run(self._put, digest, data)
         return Sealed(len(data), blob_location(digest))
 
     async def delete(self, digest: Digest) -> None:
@@ -81,6 +81,30 @@ class FilesystemBlobs:
                     digest = Digest(f"{algorithm}:{name}")
                     if len(name) == HEX_LENGTH[algorithm] and digest > after:
                         yield digest
+
+    def _put(self, digest: Digest, data: bytes) -> None:
+        # Named like an upload: what a crash leaves is found by the purge of abandoned ones.
+        temporary = self._root / UPLOADS / str(uuid.uuid4())
+        descriptor = self._open_new(temporary)
+        try:
+            try:
+                self._files.write(descriptor, data)
+                self._files.sync(descriptor)
+            finally:
+                os.close(descriptor)
+            publish(self._files, self._root, temporary, digest)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(temporary)
+            raise
+
+    def _open_new(self, path: Path) -> int:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        try:
+            return self._files.open(path, flags)
+        except FileNotFoundError:
+            make_directories(self._files, self._root, path.parent)
+            return self._files.open(path, flags)
 
     def _delete(self, path: Path) -> None:
         if path.parent.is_dir():
