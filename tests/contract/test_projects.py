@@ -16,7 +16,7 @@ from moorage.accounts.policy import DatabasePolicy
 from moorage.accounts.policy_document import PolicyDocuments
 from moorage.accounts.projects import ProjectChange, Projects
 from moorage.accounts.sight import DatabaseSight
-from moorage.accounts.visibility import visible_repositories
+from moorage.accounts.visibility import visible_repositories, visible_source
 from moorage.core.access import ANONYMOUS, EVERYTHING, NOTHING, PULL, ROLES, Identity, Scope
 from moorage.core.errors import Denied, Invalid
 from moorage.metadata.database import Database
@@ -308,6 +308,52 @@ async def test_hidden_names_cost_nothing(database: Database, making: Projects, g
     before = await database.read(count)
     await push(database, *(f"{team}/hidden/app{number}" for number in range(40)))
     assert await database.read(count) == before
+
+
+async def test_a_mount_costs_nothing_for_what_is_hidden(
+    database: Database, making: Projects, granting: Grants, team: str
+) -> None:
+    """However many hidden repositories have a blob, the statements of a look for it are as many, and go by keys."""
+    alice = await user(database, unique("alice"))
+    shown = (await making.create(ADMIN_CALLER, f"{team}/shown")).id
+    await granting.create(ADMIN_CALLER, shown, WantedGrant("user", alice.name, role="reader", pattern=f"{team}/*/a*"))
+    deny = WantedGrant("user", alice.name, role="reader", effect="deny", pattern=f"{team}/shown/app-denied")
+    await granting.create(ADMIN_CALLER, shown, deny)
+    registry, sight = Registry(database), DatabaseSight(database, HeldClock(NOW))
+    layer = unique("layer").encode()
+    found = await registry.push_blob(f"{team}/hidden/first", layer)
+
+    def sent(connection: Connection) -> list[str]:
+        statements: list[str] = []
+        listener = lambda *args: statements.append(str(args[2]))  # noqa: E731 - to be removed again
+        event.listen(connection, "before_cursor_execute", listener)
+        try:
+            assert visible_source(connection, alice, found, NOW) is None
+        finally:
+            event.remove(connection, "before_cursor_execute", listener)
+        return statements
+
+    before = await database.read(sent)
+    for number in range(20):
+        await registry.push_blob(f"{team}/hidden/app{number}", layer)
+    await registry.push_blob(f"{team}/shown/app-denied", layer)
+    assert await database.read(sent) == before
+    await registry.push_blob(f"{team}/shown/app", layer)
+    assert await sight.source(alice, found) == f"{team}/shown/app"
+    root = Identity("root", "user", 1, admin=True)
+    assert await sight.source(root, found) is not None
+    narrow = Identity("root", "user", 1, admin=True, scopes=(Scope("repository", f"{team}/no/*", frozenset({"*"})),))
+    assert await sight.source(narrow, found) is None
+
+
+async def test_who_may_pull_everything_mounts_from_anywhere(
+    database: Database, granting: Grants, team: str, making: Projects
+) -> None:
+    alice = await user(database, unique("alice"))
+    await granting.create(ADMIN_CALLER, 1, WantedGrant("user", alice.name, role="reader"))
+    await making.create(ADMIN_CALLER, f"{team}/private", visibility="private")
+    found = await Registry(database).push_blob(f"{team}/private/app", unique("layer").encode())
+    assert await DatabaseSight(database, HeldClock(NOW)).source(alice, found) == f"{team}/private/app"
 
 
 STATEMENT: dict[str, object] = {

@@ -186,5 +186,8 @@ class Sight(Protocol):
         ...
 
     async def source(self, identity: Identity, digest: str) -> str | None:
-        """The name of a repository that has a blob and that `identity` may pull."""
+        """The name of a repository that has a blob and that `identity` may pull; None where none is found soon.
+
+        What it takes depends on what the identity may pull, not on where else the blob is: the time must not tell.
+        """
         ...
