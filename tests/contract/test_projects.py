@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
-from sqlalchemy import Connection, event, insert, select
+from sqlalchemy import Connection, event, insert, select, update
 
 from moorage.accounts.decision import decide
 from moorage.accounts.explain import Explain
@@ -19,6 +20,7 @@ from moorage.accounts.sight import DatabaseSight
 from moorage.accounts.visibility import visible_repositories, visible_source
 from moorage.core.access import ANONYMOUS, EVERYTHING, NOTHING, PULL, ROLES, Identity, Scope
 from moorage.core.errors import Denied, Invalid
+from moorage.metadata.access_tokens import NewAccessToken, add_token, remove_token
 from moorage.metadata.database import Database
 from moorage.metadata.projects import is_within
 from moorage.metadata.repositories import ensure_repository
@@ -354,6 +356,27 @@ async def test_who_may_pull_everything_mounts_from_anywhere(
     await making.create(ADMIN_CALLER, f"{team}/private", visibility="private")
     found = await Registry(database).push_blob(f"{team}/private/app", unique("layer").encode())
     assert await DatabaseSight(database, HeldClock(NOW)).source(alice, found) == f"{team}/private/app"
+
+
+async def test_a_token_reaches_as_far_as_what_it_was_got_with(database: Database, making: Projects, team: str) -> None:
+    """A Bearer token says neither who is an admin nor what its personal access token was narrowed to."""
+    alice = await user(database, unique("alice"))
+    await making.create(ADMIN_CALLER, team)
+    await Grants(database, HeldClock(NOW)).create(ADMIN_CALLER, 1, WantedGrant("user", alice.name, role="reader"))
+    scopes = (f"repository:{team}/app:pull",)
+    made = NewAccessToken(alice.id, unique("narrow"), unique("hash"), scopes, None)
+    pat = await database.write(lambda connection: add_token(connection, made, NOW))
+    assert pat is not None
+    policy = DatabasePolicy(database, HeldClock(NOW))
+    token = Identity(alice.name, "user", alice.id, access={})
+    assert await policy.allowed(token, f"{team}/other") == {PULL}
+    assert await policy.allowed(replace(token, pat=pat), f"{team}/app") == {PULL}
+    assert await policy.allowed(replace(token, pat=pat), f"{team}/other") == NOTHING
+    await database.write(lambda connection: remove_token(connection, pat))
+    assert await policy.allowed(replace(token, pat=pat), f"{team}/app") == NOTHING
+    values = update(users).where(users.c.id == alice.id).values(disabled=True)
+    await database.write(lambda connection: connection.execute(values))
+    assert await policy.allowed(token, f"{team}/other") == NOTHING
 
 
 STATEMENT: dict[str, object] = {

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from moorage.core.access import EVERYTHING, NOTHING, OVERWRITE, PULL, PUSH
 from moorage.core.globs import matches
+from moorage.core.scopes import parse_scopes
+from moorage.metadata.access_tokens import find_token
 from moorage.metadata.grants import DENY, EVERYBODY, grants_on, project_of_robot
 from moorage.metadata.projects import chain_of, is_within
 from moorage.metadata.users import find_user
@@ -101,11 +103,27 @@ def home_of(connection: Connection, identity: Identity) -> str | None:
 
 
 def owner_of(connection: Connection, identity: Identity) -> Identity:
-    """Whom a registry token was given to, whatever it allows: a token does not say who is an admin."""
+    """Whom a registry token was given to, and as far as the credential went that it was got with.
+
+    The token says neither what its owner may beyond it, nor whether that is an admin; so it is looked up, and only
+    where somebody asks for more than the token allows by itself (mounts, lists).
+    """
     if identity.access is None:
         return identity
     user = find_user(connection, identity.id) if identity.kind == "user" and identity.id else None
-    return replace(identity, access=None, admin=user is not None and user.admin)
+    gone = identity.kind == "user" and (user is None or user.disabled)
+    scopes = () if gone else _scopes_of(connection, identity.pat)
+    return replace(identity, access=None, admin=user is not None and user.admin, scopes=scopes)
+
+
+def _scopes_of(connection: Connection, pat: int) -> tuple[Scope, ...] | None:
+    """What a personal access token narrows its owner to; one that was revoked leaves nothing."""
+    if not pat:
+        return None
+    token = find_token(connection, pat)
+    if token is None:
+        return ()
+    return tuple(parse_scopes(token.scopes)) if token.scopes else None
 
 
 def narrowed(scopes: tuple[Scope, ...], name: str) -> frozenset[str]:

@@ -253,6 +253,7 @@ class Login:
                 admin=bool(admin),
                 credential=f"pat:{token}",
                 scopes=narrowed(str(scopes)),
+                pat=_int(token),
             ),
             _int(epoch),
         )
