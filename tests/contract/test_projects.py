@@ -18,8 +18,8 @@ from moorage.accounts.policy_document import PolicyDocuments
 from moorage.accounts.projects import ProjectChange, Projects
 from moorage.accounts.sight import DatabaseSight
 from moorage.accounts.visibility import visible_repositories, visible_source
-from moorage.core.access import ANONYMOUS, EVERYTHING, NOTHING, PULL, ROLES, Identity, Scope
-from moorage.core.errors import Denied, Invalid
+from moorage.core.access import ADMIN, ANONYMOUS, EVERYTHING, NOTHING, PULL, ROLES, Identity, Scope
+from moorage.core.errors import Denied, Invalid, ObjectUnknown
 from moorage.metadata.access_tokens import NewAccessToken, add_token, remove_token
 from moorage.metadata.database import Database
 from moorage.metadata.projects import is_within
@@ -218,6 +218,32 @@ async def test_the_rules(
     await making.change(ADMIN_CALLER, outer.id, ProjectChange(visibility="public"))
     for anybody in (ANONYMOUS, helper, narrow, bob):
         assert PULL in await policy.allowed(anybody, app)
+
+
+@pytest.mark.parametrize("pattern", ["{}", "{}*", "*", "**", "{}/**"])
+async def test_a_pattern_makes_nobody_an_admin(
+    database: Database, making: Projects, granting: Grants, policy: DatabasePolicy, team: str, pattern: str
+) -> None:
+    """Though the project's own name may fit: it is the name of a repository there."""
+    alice = await user(database, unique("alice"))
+    project = await making.create(ADMIN_CALLER, team)
+    written = pattern.format(team)
+    await granting.create(ADMIN_CALLER, project.id, WantedGrant("user", alice.name, role="admin", pattern=written))
+    reached = team if written != f"{team}/**" else f"{team}/app"
+    assert await policy.allowed(alice, reached) == ROLES["maintainer"]
+    caller = as_user(alice.id, alice.name)
+    with pytest.raises((Denied, ObjectUnknown)):
+        await granting.create(caller, project.id, WantedGrant("user", alice.name, role="admin"))
+    with pytest.raises((Denied, ObjectUnknown)):
+        await making.change(caller, project.id, ProjectChange(visibility="public"))
+    with pytest.raises(Denied):
+        await making.create(caller, f"{team}/nested")
+    await granting.create(ADMIN_CALLER, project.id, WantedGrant("user", alice.name, actions=("admin",)))
+    await making.create(caller, f"{team}/nested")
+    deny = WantedGrant("user", alice.name, actions=("admin",), pattern=f"{team}/nested/**", effect="deny")
+    await granting.create(ADMIN_CALLER, project.id, deny)
+    assert ADMIN in await policy.allowed(alice, team)
+    assert ADMIN not in await policy.allowed(alice, f"{team}/nested"), "all below it is taken away"
 
 
 async def test_a_grant_ends(database: Database, making: Projects, team: str) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from moorage.core.access import EVERYTHING, NOTHING, OVERWRITE, PULL, PUSH
+from moorage.core.access import ADMIN, EVERYTHING, NOTHING, OVERWRITE, PULL, PUSH
 from moorage.core.globs import matches
 from moorage.core.scopes import parse_scopes
 from moorage.metadata.access_tokens import find_token
@@ -141,10 +141,26 @@ def _given(identity: Identity, given: Iterable[Grant], name: str, public: str | 
         yield Reason(SYSTEM if identity.kind == "system" else ADMIN_OF_ALL, EVERYTHING, gives=True)
         return
     for grant in given:
-        if is_within(name, grant.project) and matches(grant.pattern, name):
-            yield Reason(GRANT, grant.words(), gives=grant.effect != DENY, grant=grant, project=grant.project)
+        words = _words_on(grant, name) if is_within(name, grant.project) else NOTHING
+        if words:
+            yield Reason(GRANT, words, gives=grant.effect != DENY, grant=grant, project=grant.project)
     if public is not None:
         yield Reason(PUBLIC, frozenset({PULL}), gives=True, project=public)
+
+
+def _words_on(grant: Grant, name: str) -> frozenset[str]:
+    """What a grant says about a name in its project.
+
+    `admin` is about a project as a whole: with a pattern it is never given, though the project's own name may fit. It
+    is taken away where the pattern takes all that is below.
+    """
+    words = grant.words() if matches(grant.pattern, name) else NOTHING
+    if not grant.pattern:
+        return words
+    if grant.effect != DENY:
+        return words - {ADMIN}
+    below = grant.pattern.endswith("/**") and matches(grant.pattern[:-3], name)
+    return words | (grant.words() & {ADMIN}) if below else words
 
 
 def _limits(identity: Identity, home: str | None, name: str) -> list[tuple[str, frozenset[str], str]]:
