@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from moorage.accounts.rights import check_unlimited, check_version, is_system_admin
+from moorage.accounts.handing_out import check_in_place_of
+from moorage.accounts.rights import check_hands_out, check_version, is_system_admin
 from moorage.auth.trust import BadCondition, Condition, parse_conditions
 from moorage.core.access import ADMIN
 from moorage.core.account_names import project_of
@@ -105,9 +106,10 @@ class TrustRules:
         Raises:
             Invalid: a name, issuer, audience or condition that cannot be.
             ObjectUnknown: there is no such robot, or the caller does not manage it.
+            Denied: a robot asks, or the rule's robot may what the caller is denied.
             Conflict: the name is taken.
         """
-        check_unlimited(caller)
+        check_hands_out(caller)
         robot = await self._database.read(lambda connection: find_robot(connection, robot_id))
         if not await self._manages(caller, robot.name if robot is not None else None) or robot is None:
             raise ObjectUnknown(_NO_ROBOT)
@@ -119,6 +121,7 @@ class TrustRules:
             now = self._clock.now()
             if find_robot(connection, robot_id, hold=True) is None:
                 raise ObjectUnknown(_NO_ROBOT)
+            check_in_place_of(connection, caller, robot_id, now)
             row = add_trust_rule(connection, new, now)
             if row is None:
                 raise Conflict(f"There is a trust rule {name} already.")
@@ -188,11 +191,12 @@ class TrustRules:
 
         Raises:
             ObjectUnknown: as for `get`.
+            Denied: as for `create`.
             Invalid: something that cannot be.
             Conflict: the name is taken.
             PreconditionFailed: the rule has another version.
         """
-        check_unlimited(caller)
+        check_hands_out(caller)
         await self.get(caller, row)
 
         def change(connection: Connection) -> TrustRule:
@@ -201,6 +205,8 @@ class TrustRules:
             values = self._values(rule, wanted)
             if not values:
                 return rule
+            if values.get("disabled") is not True:
+                check_in_place_of(connection, caller, rule.robot_id, self._clock.now())
             if "name" in values and find_trust_rule_by_name(connection, str(values["name"])) is not None:
                 raise Conflict(f"There is a trust rule {values['name']} already.")
             stored = {**values}
@@ -219,7 +225,7 @@ class TrustRules:
         Raises:
             ObjectUnknown, PreconditionFailed: as for `change`.
         """
-        check_unlimited(caller)
+        check_hands_out(caller)
         await self.get(caller, row)
 
         def change(connection: Connection) -> None:
