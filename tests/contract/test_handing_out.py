@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
+from moorage.accounts.explain import Explain
 from moorage.accounts.grants import GrantChange, Grants, WantedGrant
 from moorage.accounts.policy import DatabasePolicy
 from moorage.accounts.projects import ProjectChange, Projects
@@ -15,7 +17,7 @@ from moorage.accounts.robots import RobotChange, Robots
 from moorage.accounts.trust_rules import TrustRuleChange, TrustRules
 from moorage.accounts.users import Users
 from moorage.core.access import Caller, Identity
-from moorage.core.errors import Denied, ObjectUnknown
+from moorage.core.errors import Denied, Invalid, ObjectUnknown
 from moorage.metadata.database import Database
 from tests.support.accounts import ADMIN_CALLER, HeldClock, as_user, quick_passwords, unique
 
@@ -31,6 +33,7 @@ class Place:
         self.users = Users(database, clock, quick_passwords())
         self.projects, self.grants = Projects(database, clock), Grants(database, clock)
         self.robots, self.rules = Robots(database, clock, policy), TrustRules(database, clock, policy)
+        self.explain = Explain(database, clock)
         self.team = unique("team")
         self.id = 0
 
@@ -135,3 +138,55 @@ async def test_robots_hand_out_nothing(place: Place) -> None:
     )
     await place.projects.create(robot, f"{place.team}/nested")
     assert (await place.robots.get(robot, row)).expires_at is None
+
+
+@dataclass
+class Told:
+    """How somebody was refused."""
+
+    kind: type[Exception]
+    message: str
+
+
+async def told(attempt: Awaitable[object]) -> Told:
+    with pytest.raises((Invalid, ObjectUnknown)) as found:
+        await attempt
+    return Told(found.type, str(found.value))
+
+
+async def test_robots_of_others_are_as_good_as_absent(place: Place, database: Database) -> None:
+    other = Place(database)
+    await other.fill()
+    await other.robot("ci")
+    system = unique("+backup")
+    await place.robots.create(ADMIN_CALLER, system)
+    names = (f"{other.team}+ci", f"{other.team}+nothing", f"{unique('nowhere')}+ci")
+    first, *rest = [await told(place.grant(place.alice, name, kind="robot", role="reader")) for name in names]
+    assert rest == [first, first]
+    asked = [place.explain.explain(place.alice, "robot", name, f"{place.team}/app", "pull") for name in names]
+    first, *rest = [await told(one) for one in asked]
+    assert rest == [first, first]
+    await place.grant(place.alice, system, kind="robot", role="reader")
+    assert (await place.explain.explain(place.alice, "robot", system, f"{place.team}/app", "pull")).allowed
+    inner = await place.projects.create(place.alice, f"{place.team}/in")
+    nested = (await place.robots.create(place.alice, f"{inner.name}+ci")).robot.name
+    assert not (await place.explain.explain(place.alice, "robot", nested, f"{place.team}/app", "pull")).allowed
+
+
+async def test_what_is_explained_to_oneself_tells_no_project_that_is_hidden(place: Place) -> None:
+    bob = place.bob
+    absent = unique("absent")
+
+    async def explained(name: str) -> object:
+        return await place.explain.explain(bob, "user", bob.name, f"{name}/app", "pull")
+
+    assert await explained(place.team) == await explained(absent)
+    await place.grant(ADMIN_CALLER, "", kind="authenticated", actions=("pull",), effect="deny")
+    assert await explained(place.team) == await explained(absent)
+    denied = await place.grant(ADMIN_CALLER, bob.name, actions=("pull",), effect="deny")
+    found = await place.explain.explain(bob, "user", bob.name, f"{place.team}/app", "pull")
+    assert (found.project, [rule.grant for rule in found.rules]) == ("", [denied]), "that grant is one's own to see"
+    await place.grant(ADMIN_CALLER, bob.name, role="writer", pattern=f"{place.team}/app")
+    found = await place.explain.explain(bob, "user", bob.name, f"{place.team}/app", "pull")
+    assert (found.project, len(found.rules)) == (place.team, 3)
+    assert (await place.explain.explain(place.alice, "user", bob.name, f"{place.team}/x", "pull")).project == place.team
