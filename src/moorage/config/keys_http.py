@@ -40,7 +40,7 @@ ADDRESS = (
         "http.host",
         Kind.URL,
         "Public URL of the registry; only scheme and host count. Answers hold no absolute URL so far, so that "
-        "clients find their way without it.",
+        "clients find their way without it. An open registry takes changes of the management API by this name.",
         example="https://registry.example.com",
         status=Status.MAPPED,
     ),
