@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import Connection
 
-from moorage.metadata import access_tokens, grants, groups, projects, robots, users
+from moorage.metadata import access_tokens, grants, groups, projects, robots, trust_rules, users
 from moorage.metadata.database import Database
 from moorage.metadata.pages import Page
 from moorage.metadata.postgres import PostgresDatabase
@@ -24,6 +24,7 @@ def _pages() -> dict[str, Query]:
             f"robots, {word}": lambda c, page=page: robots.list_robots(c, page),  # type: ignore[misc]
             f"robots of a project, {word}": lambda c, page=page: robots.list_project_robots(c, 1, page),  # type: ignore[misc]
             f"robots of the system, {word}": lambda c, page=page: robots.list_system_robots(c, page),  # type: ignore[misc]
+            f"trust rules, {word}": lambda c, page=page: trust_rules.list_trust_rules(c, page),  # type: ignore[misc]
         }
     return found
 
@@ -50,6 +51,10 @@ LOOKED_UP: dict[str, Query] = {
     "a user's tokens": lambda c: access_tokens.list_tokens_of(c, 1, 5, 100),
     "how many tokens": lambda c: access_tokens.count_tokens_of(c, 1),
     "grants of a robot": lambda c: grants.remove_grants_of(c, "robot", 1),
+    "trust rules of a robot": lambda c: trust_rules.list_trust_rules(c, Page("m 7"), robot_id=1),
+    "trust rules of a name": lambda c: trust_rules.list_trust_rules(c, Page(), name="a"),
+    "trust rules of an issuer": lambda c: trust_rules.live_rules_of(c, "a", "a+b"),
+    "a rule of a robot": lambda c: trust_rules.has_trust_rule(c, 1, "a"),
     "a project by name": lambda c: projects.find_project_by_name(c, "a"),
 }
 """A user has so few tokens that to sort them is no matter."""

@@ -88,7 +88,7 @@ LOOKED_UP: dict[str, Query] = {
     "a payload": lambda c: manifests.payload_of(c, 1, DIGEST, "a/b"),
     "a linked blob": lambda c: blobs.find_linked(c, 1, DIGEST),
     "a source": lambda c: blobs.find_source(c, DIGEST),
-    "sources": lambda c: blobs.sources(c, DIGEST, 16),
+    "a source among some": lambda c: blobs.source_among(c, DIGEST, ["a", "b"]),
     "a repository's place": lambda c: repositories.place_of(c, "a"),
     "a new repository": lambda c: repositories.make_repository(c, "new/app", 5.0),
     "what anonymous sees": lambda c: visible_repositories(c, ANONYMOUS, "m", 100, 5.0),

@@ -135,6 +135,26 @@ def test_a_migration_that_fails_leaves_nothing(empty_url: str, monkeypatch: pyte
     assert ask(empty_url, differences) == []
 
 
+def test_trust_rules_outlive_the_table_that_takes_their_place(empty_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from alembic import command
+
+    upgrade = command.upgrade
+    monkeypatch.setattr(command, "upgrade", lambda config, _: upgrade(config, "0003"))
+    migrate(empty_url)
+    monkeypatch.undo()
+    robot = "(1, '+ci', '', false, 0, 1, '', 1)"
+    rule = "(7, 'rule', 1, 'https://ci', 'a', '[]', true, 1, 'alice', 3)"
+    columns = "id, name, robot_id, issuer, audience, conditions, disabled, created_at, created_by, version"
+    for statement in (
+        f"INSERT INTO robots (id, name, description, disabled, epoch, created_at, created_by, version) VALUES {robot}",
+        f"INSERT INTO trust_rules ({columns}) VALUES {rule}",
+    ):
+        ask(empty_url, lambda connection, sent=statement: connection.execute(text(sent)))  # type: ignore[misc]
+    migrate(empty_url)
+    [found] = ask(empty_url, lambda connection: connection.execute(text("SELECT * FROM trust_rules")).all())
+    assert tuple(found) == (7, "rule", 1, "https://ci", "a", "[]", True, 1.0, "alice", None, 3)
+
+
 def test_many_that_start_at_once(empty_url: str) -> None:
     """Instances that are started together migrate one after the other; none fails."""
     failures: list[BaseException] = []

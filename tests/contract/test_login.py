@@ -70,7 +70,7 @@ async def test_a_personal_access_token(world: World) -> None:
     row, name = await world.user()
     token, secret = await world.pat(row, scopes='["repository:team/app:pull"]')
     scopes = (Scope("repository", "team/app", frozenset({"pull"})),)
-    expected = Identity(name, "user", row, credential=f"pat:{token}", scopes=scopes)
+    expected = Identity(name, "user", row, credential=f"pat:{token}", scopes=scopes, pat=token)
     for user in (name, name.upper(), "<token>", "oauth2accesstoken"):
         assert await world.login.identify(basic(user, secret)) == expected
     assert await world.login.identify(f"Bearer {secret}") == expected

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
-from sqlalchemy import Connection, event, insert, select
+from sqlalchemy import Connection, event, insert, select, update
 
 from moorage.accounts.decision import decide
 from moorage.accounts.explain import Explain
@@ -16,9 +17,10 @@ from moorage.accounts.policy import DatabasePolicy
 from moorage.accounts.policy_document import PolicyDocuments
 from moorage.accounts.projects import ProjectChange, Projects
 from moorage.accounts.sight import DatabaseSight
-from moorage.accounts.visibility import visible_repositories
-from moorage.core.access import ANONYMOUS, EVERYTHING, NOTHING, PULL, ROLES, Identity, Scope
-from moorage.core.errors import Denied, Invalid
+from moorage.accounts.visibility import visible_repositories, visible_source
+from moorage.core.access import ADMIN, ANONYMOUS, EVERYTHING, NOTHING, PULL, ROLES, Identity, Scope
+from moorage.core.errors import Denied, Invalid, ObjectUnknown
+from moorage.metadata.access_tokens import NewAccessToken, add_token, remove_token
 from moorage.metadata.database import Database
 from moorage.metadata.projects import is_within
 from moorage.metadata.repositories import ensure_repository
@@ -218,6 +220,32 @@ async def test_the_rules(
         assert PULL in await policy.allowed(anybody, app)
 
 
+@pytest.mark.parametrize("pattern", ["{}", "{}*", "*", "**", "{}/**"])
+async def test_a_pattern_makes_nobody_an_admin(
+    database: Database, making: Projects, granting: Grants, policy: DatabasePolicy, team: str, pattern: str
+) -> None:
+    """Though the project's own name may fit: it is the name of a repository there."""
+    alice = await user(database, unique("alice"))
+    project = await making.create(ADMIN_CALLER, team)
+    written = pattern.format(team)
+    await granting.create(ADMIN_CALLER, project.id, WantedGrant("user", alice.name, role="admin", pattern=written))
+    reached = team if written != f"{team}/**" else f"{team}/app"
+    assert await policy.allowed(alice, reached) == ROLES["maintainer"]
+    caller = as_user(alice.id, alice.name)
+    with pytest.raises((Denied, ObjectUnknown)):
+        await granting.create(caller, project.id, WantedGrant("user", alice.name, role="admin"))
+    with pytest.raises((Denied, ObjectUnknown)):
+        await making.change(caller, project.id, ProjectChange(visibility="public"))
+    with pytest.raises(Denied):
+        await making.create(caller, f"{team}/nested")
+    await granting.create(ADMIN_CALLER, project.id, WantedGrant("user", alice.name, actions=("admin",)))
+    await making.create(caller, f"{team}/nested")
+    deny = WantedGrant("user", alice.name, actions=("admin",), pattern=f"{team}/nested/**", effect="deny")
+    await granting.create(ADMIN_CALLER, project.id, deny)
+    assert ADMIN in await policy.allowed(alice, team)
+    assert ADMIN not in await policy.allowed(alice, f"{team}/nested"), "all below it is taken away"
+
+
 async def test_a_grant_ends(database: Database, making: Projects, team: str) -> None:
     clock = HeldClock(NOW)
     alice = await user(database, unique("alice"))
@@ -308,6 +336,73 @@ async def test_hidden_names_cost_nothing(database: Database, making: Projects, g
     before = await database.read(count)
     await push(database, *(f"{team}/hidden/app{number}" for number in range(40)))
     assert await database.read(count) == before
+
+
+async def test_a_mount_costs_nothing_for_what_is_hidden(
+    database: Database, making: Projects, granting: Grants, team: str
+) -> None:
+    """However many hidden repositories have a blob, the statements of a look for it are as many, and go by keys."""
+    alice = await user(database, unique("alice"))
+    shown = (await making.create(ADMIN_CALLER, f"{team}/shown")).id
+    await granting.create(ADMIN_CALLER, shown, WantedGrant("user", alice.name, role="reader", pattern=f"{team}/*/a*"))
+    deny = WantedGrant("user", alice.name, role="reader", effect="deny", pattern=f"{team}/shown/app-denied")
+    await granting.create(ADMIN_CALLER, shown, deny)
+    registry, sight = Registry(database), DatabaseSight(database, HeldClock(NOW))
+    layer = unique("layer").encode()
+    found = await registry.push_blob(f"{team}/hidden/first", layer)
+
+    def sent(connection: Connection) -> list[str]:
+        statements: list[str] = []
+        listener = lambda *args: statements.append(str(args[2]))  # noqa: E731 - to be removed again
+        event.listen(connection, "before_cursor_execute", listener)
+        try:
+            assert visible_source(connection, alice, found, NOW) is None
+        finally:
+            event.remove(connection, "before_cursor_execute", listener)
+        return statements
+
+    before = await database.read(sent)
+    for number in range(20):
+        await registry.push_blob(f"{team}/hidden/app{number}", layer)
+    await registry.push_blob(f"{team}/shown/app-denied", layer)
+    assert await database.read(sent) == before
+    await registry.push_blob(f"{team}/shown/app", layer)
+    assert await sight.source(alice, found) == f"{team}/shown/app"
+    root = Identity("root", "user", 1, admin=True)
+    assert await sight.source(root, found) is not None
+    narrow = Identity("root", "user", 1, admin=True, scopes=(Scope("repository", f"{team}/no/*", frozenset({"*"})),))
+    assert await sight.source(narrow, found) is None
+
+
+async def test_who_may_pull_everything_mounts_from_anywhere(
+    database: Database, granting: Grants, team: str, making: Projects
+) -> None:
+    alice = await user(database, unique("alice"))
+    await granting.create(ADMIN_CALLER, 1, WantedGrant("user", alice.name, role="reader"))
+    await making.create(ADMIN_CALLER, f"{team}/private", visibility="private")
+    found = await Registry(database).push_blob(f"{team}/private/app", unique("layer").encode())
+    assert await DatabaseSight(database, HeldClock(NOW)).source(alice, found) == f"{team}/private/app"
+
+
+async def test_a_token_reaches_as_far_as_what_it_was_got_with(database: Database, making: Projects, team: str) -> None:
+    """A Bearer token says neither who is an admin nor what its personal access token was narrowed to."""
+    alice = await user(database, unique("alice"))
+    await making.create(ADMIN_CALLER, team)
+    await Grants(database, HeldClock(NOW)).create(ADMIN_CALLER, 1, WantedGrant("user", alice.name, role="reader"))
+    scopes = (f"repository:{team}/app:pull",)
+    made = NewAccessToken(alice.id, unique("narrow"), unique("hash"), scopes, None)
+    pat = await database.write(lambda connection: add_token(connection, made, NOW))
+    assert pat is not None
+    policy = DatabasePolicy(database, HeldClock(NOW))
+    token = Identity(alice.name, "user", alice.id, access={})
+    assert await policy.allowed(token, f"{team}/other") == {PULL}
+    assert await policy.allowed(replace(token, pat=pat), f"{team}/app") == {PULL}
+    assert await policy.allowed(replace(token, pat=pat), f"{team}/other") == NOTHING
+    await database.write(lambda connection: remove_token(connection, pat))
+    assert await policy.allowed(replace(token, pat=pat), f"{team}/app") == NOTHING
+    values = update(users).where(users.c.id == alice.id).values(disabled=True)
+    await database.write(lambda connection: connection.execute(values))
+    assert await policy.allowed(token, f"{team}/other") == NOTHING
 
 
 STATEMENT: dict[str, object] = {

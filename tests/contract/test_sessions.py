@@ -16,7 +16,7 @@ from moorage.core.access import ADMIN, NOTHING, SYSTEM, Binding, Caller, Identit
 from moorage.core.errors import Conflict, Denied, Invalid, ObjectUnknown, PreconditionFailed
 from moorage.metadata.database import Database
 from moorage.metadata.tables_access import audit, projects, robots, sessions, users
-from moorage.metadata.trust_rules import live_rules_of
+from moorage.metadata.trust_rules import TrustRule, live_rules_of
 
 START = 1_000_000.0
 CONDITIONS = [{"claim": "repository", "equals": "acme/app"}]
@@ -172,10 +172,11 @@ async def test_the_life_of_a_trust_rule(database: Database, rules: TrustRules, w
         admin, word, robot_id=robot, issuer=issuer, audience="https://registry.example.com", conditions=CONDITIONS
     )
     assert (made.name, made.robot, made.version, made.conditions) == (word, f"{word}+ci", 1, tuple(CONDITIONS))
-    assert await rules.get(admin, made.id) == made == await rules.find(SYSTEM, word)
-    assert await rules.list(admin, robot_id=robot) == [made]
+    assert await rules.get(admin, made.id) == made
+    assert await rules.list(admin, robot_id=robot) == await rules.list(SYSTEM, name=word) == [made]
     assert made in await rules.list(SYSTEM, prefix=word)
-    assert await rules.list(SYSTEM, prefix=word, after=word) == []
+    for mark in (word, made.mark, f"{word} x", f"{word} {10**30}"):
+        assert await rules.list(SYSTEM, prefix=word, after=mark) == []
     with pytest.raises(Conflict):
         await rules.create(admin, word, robot_id=robot, issuer=issuer, audience="a", conditions=CONDITIONS)
     with pytest.raises(PreconditionFailed):
@@ -197,6 +198,30 @@ async def test_the_life_of_a_trust_rule(database: Database, rules: TrustRules, w
     query = select(audit.c.action).where(audit.c.target_kind == "trust-rule", audit.c.target == word)
     actions = await database.read(lambda c: list(c.execute(query.order_by(audit.c.id)).scalars()))
     assert actions == ["trust-rule.create", "trust-rule.update", "trust-rule.update", "trust-rule.delete"]
+
+
+async def test_robots_have_names_of_rules_to_themselves(database: Database, rules: TrustRules, word: str) -> None:
+    """One project neither takes a name from another nor learns of its rules that way; lists skip none of them."""
+    issuer = f"https://{word}.example.com"
+    places = [f"{word}-{letter}" for letter in "abc"]
+    made = []
+    for place in places:
+        admin, robot = Caller(Identity(place, "user", 1)), await add_robot(database, place)
+        for name in (word, f"{word}-more"):
+            new = {"issuer": issuer, "audience": "a", "conditions": CONDITIONS}
+            made.append(await rules.create(admin, name, robot_id=robot, **new))  # type: ignore[arg-type]
+        with pytest.raises(Conflict):
+            await rules.change(admin, made[-1].id, TrustRuleChange(name=word))
+        assert await rules.list(admin, robot_id=robot, name=word) == [made[-2]]
+    expected = sorted(made, key=lambda rule: (rule.name, rule.id))
+    assert await rules.list(SYSTEM, prefix=word) == expected
+    found: list[TrustRule] = []
+    while page := await rules.list(SYSTEM, prefix=word, after=found[-1].mark if found else "", limit=2):
+        found += page
+    assert found == expected
+    assert [rule.robot for rule in await database.read(lambda c: live_rules_of(c, issuer, f"{places[1]}+ci"))] == [
+        f"{places[1]}+ci"
+    ] * 2
 
 
 async def test_strangers_see_and_change_nothing(database: Database, rules: TrustRules, word: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
+from moorage.auth.ports import Sight
 from moorage.blobs.checked import CheckedBlobs, CheckedUploads
 from moorage.blobs.filesystem import FilesystemBlobs
 from moorage.blobs.filesystem_uploads import FilesystemUploads
@@ -29,6 +30,7 @@ from moorage.registry.pull import Pull
 from moorage.registry.push import UNCONDITIONAL, Condition, Push, Pushed, Wish
 from moorage.registry.referrers import Referrers
 from moorage.registry.settings import RegistrySettings
+from moorage.registry.sight import OpenSight
 from moorage.registry.upload import Uploads
 from moorage.testing.blob_store import Store
 from moorage.testing.fakes import CountedIds, HeldClock
@@ -59,6 +61,7 @@ class Registry:
         ids: those of upload sessions; shared by the processes of one registry.
         settings: the operator's rules.
         audit: whether changes are written to the audit log.
+        sight: what each gets to see; all by default.
     """
 
     def __init__(
@@ -70,13 +73,15 @@ class Registry:
         settings: RegistrySettings | None = None,
         *,
         audit: bool = False,
+        sight: Sight | None = None,
     ) -> None:
         self.database = database
         self.store = store or memory_store()
         self.clock = clock or HeldClock()
         self.ids = ids or CountedIds()
         self.settings = settings or RegistrySettings()
-        parts = Parts(database, self.store.blobs, self.store.uploads, self.settings, self.clock, self.ids, audit)
+        bytes_ = (self.store.blobs, self.store.uploads)
+        parts = Parts(database, *bytes_, self.settings, self.clock, self.ids, sight or OpenSight(database), audit)
         self.uploads = Uploads(parts)
         self.mount = Mount(parts)
         self.push = Push(parts)

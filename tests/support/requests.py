@@ -18,8 +18,12 @@ def request(
     *,
     prefix: str = "",
     idle: float = 5.0,
+    host: str = "",
 ) -> Request:
-    """A request whose body is what `messages` say; after them nothing comes any more."""
+    """A request whose body is what `messages` say; after them nothing comes any more.
+
+    prefix, host: as configured.
+    """
     waiting: Iterator[dict[str, Any]] = iter(
         messages if messages is not None else [{"type": "http.request", "body": b""}]
     )
@@ -35,7 +39,7 @@ def request(
         "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in (headers or {}).items()],
         "query_string": query,
     }
-    made = Request(scope, receive, path, "request-1", idle)
+    made = Request(scope, receive, path, "request-1", idle, host=host)
     made.prefix = prefix
     return made
 

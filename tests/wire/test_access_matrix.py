@@ -9,17 +9,19 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 import pytest
 
 from tests.conformance.client import Answer
-from tests.support.local import PASSWORD, Accounts, Header, ask_token, basic, bearer
+from tests.support.local import FORM, PASSWORD, Accounts, Header, ask_token, basic, bearer
 from tests.support.server import Server, serving
 from tests.support.wire import OCI_MANIFEST, Client, digest, image
 
 ADMIN = "the first password of all"
 CONFIG, LAYER = b'{"a":1}', b"a layer"
 IMAGE = image(CONFIG, LAYER)
+TYPE = ("Content-Type", OCI_MANIFEST)
 ABSENT_UPLOAD = "00000000-0000-4000-8000-000000000000"
 UNKNOWN = digest(b"nobody has this")
 
@@ -27,6 +29,8 @@ PROJECTS = {"open": "public", "team": "inherit", "team/secret": "inherit", "vaul
 REPOSITORIES = ("open/base", "team/app", "team/secret/app", "vault/app")
 ABSENT = "vault/absent"
 PLACES = (*REPOSITORIES, ABSENT)
+
+APP, CATALOG = "repository:team/app:pull,push", "registry:catalog:*"
 
 PULL, PUSH, OVERWRITE, DELETE = "pull", "push", "overwrite", "delete"
 ALL = frozenset({PULL, PUSH, OVERWRITE, DELETE})
@@ -48,11 +52,18 @@ PEOPLE = ("", "admin", *USERS, "team+ci")
 
 @dataclass(frozen=True)
 class Credential:
-    """A header to send, or none; `kind` is none, basic, narrow (a PAT that may pull in team/**) or bearer."""
+    """A header to send, or none.
+
+    kind: none, basic, narrow (a PAT that may pull in team/**), or with `+bearer` the registry token got with that.
+    """
 
     who: str
     kind: str
     header: Header | None
+
+    @property
+    def is_bearer(self) -> bool:
+        return self.kind.endswith("+bearer")
 
 
 @dataclass(frozen=True)
@@ -78,6 +89,8 @@ ROUTES = (
     Route("GET", f"referrers/{digest(IMAGE)}", PULL, 200, 200),
     Route("GET", f"referrers/{UNKNOWN}?artifactType=a/b", PULL, 200, 200),
     Route("GET", "_oci/ext/discover", PULL, 200, 200),
+    Route("PUT", "manifests/gone", PUSH, 201, 400, IMAGE),
+    Route("DELETE", "manifests/gone", DELETE, 202, 404),
     Route("PUT", "manifests/v2", PUSH, 400, 400, b"no manifest"),
     Route("PUT", f"manifests/{UNKNOWN}?tag=v1&tag=v2", PUSH, 400, 400, b"no manifest"),
     Route("DELETE", "manifests/nothing", DELETE, 404, 404),
@@ -114,7 +127,7 @@ def expected_rights(who: str, place: str, kind: str = "basic") -> frozenset[str]
                 taken |= frozenset(actions)
             elif "+" not in who or covers(who.partition("+")[0], place):
                 own |= frozenset(actions)
-    if kind == "narrow":
+    if kind.startswith("narrow"):
         own &= {PULL} if place.startswith("team/") else set()
     return (own | everybody) - taken
 
@@ -176,13 +189,14 @@ def credentials(server: Server) -> list[Credential]:
     for name in USERS:
         found.append(Credential(name, "basic", basic(name, PASSWORD)))
         found.append(Credential(name, "basic", basic(name, accounts.pat(ids["user", name]))))
-        narrow = accounts.pat(ids["user", name], '["repository:team/**:pull"]')
+        narrow = accounts.pat(ids["user", name], '["repository:team/**:pull", "registry:catalog:*"]')
         found.append(Credential(name, "narrow", basic(name, narrow)))
     with Client(server) as client:
         scopes = [*(f"repository:{place}:pull,push,delete" for place in PLACES), "registry:catalog:*"]
-        for who in PEOPLE:
-            prove = next(one.header for one in found if one.who == who)
-            found.append(Credential(who, "bearer", bearer(ask_token(client, prove, *scopes)["token"])))
+        for who, kind in [*((who, "basic" if who else "none") for who in PEOPLE), *((who, "narrow") for who in USERS)]:
+            prove = next(one.header for one in found if (one.who, one.kind) == (who, kind))
+            token = ask_token(client, prove, *scopes)["token"]
+            found.append(Credential(who, f"{kind}+bearer", bearer(token)))
     return found
 
 
@@ -199,7 +213,7 @@ def check_refusal(answer: Answer, credential: Credential, place: str, route: Rou
         challenge = answer.need("WWW-Authenticate")
         assert challenge.startswith("Bearer realm=")
         assert f'scope="{told}"' in challenge
-        assert ('error="insufficient_scope"' in challenge) == (credential.kind == "bearer")
+        assert ('error="insufficient_scope"' in challenge) == credential.is_bearer
     if answer.method != "HEAD":
         (error,) = json.loads(answer.body)["errors"]
         assert error["code"] == ("UNAUTHORIZED" if credential.kind == "none" else "DENIED")
@@ -214,7 +228,7 @@ def test_every_cell(server: Server, credentials: list[Credential], who: str) -> 
             for place in PLACES:
                 rights = expected_rights(who, place, credential.kind)
                 for route in ROUTES:
-                    answer = client.ask(route.method, f"/v2/{place}/{route.path}", headers, route.body)
+                    answer = client.ask(route.method, f"/v2/{place}/{route.path}", [*headers, TYPE], route.body)
                     cells += 1
                     where = (who, credential.kind, route.method, place, route.path, answer.status, answer.body[:200])
                     if route.needs not in rights:
@@ -308,8 +322,8 @@ def test_mounts_go_by_what_the_user_may_pull(server: Server, credentials: list[C
 
     assert mount(by["carol", "basic"], "team/secret/app", secret).status == 202  # her pattern ends above
     assert mount(by["carol", "basic"], "", secret).status == 202
-    assert mount(by["carol", "bearer"], "team/secret/app", secret).status == 202
-    assert mount(by["carol", "bearer"], "vault/nothing", secret).status == 202
+    assert mount(by["carol", "basic+bearer"], "team/secret/app", secret).status == 202
+    assert mount(by["carol", "basic+bearer"], "vault/nothing", secret).status == 202
     with Client(server) as client:
         password = next(one.header for one in credentials if one.who == "alice")
         only = bearer(ask_token(client, password, "repository:team/app:pull,push")["token"])
@@ -322,6 +336,40 @@ def test_mounts_go_by_what_the_user_may_pull(server: Server, credentials: list[C
         assert 'error="insufficient_scope"' in answer.need("WWW-Authenticate")
     assert mount(bearer(both), "team/secret/app", secret).status == 201
     assert mount(only, "", secret).status == 201
+
+
+def test_a_blob_that_is_hidden_is_mounted_by_nobody(server: Server, credentials: list[Credential]) -> None:
+    """Whatever they prove with, and whether they name the source; what a token says of its owner counts as well."""
+    secrets = {"vault/app": b"only in vault", "team/secret/app": b"in team/secret alone"}
+    with Client(server, [basic("admin", ADMIN)]) as client:
+        for name, content in secrets.items():
+            client.push_blob(name, content)
+    accounts = Accounts(server)
+    alice = accounts.rows("SELECT id FROM users WHERE name='alice'")[0][0]
+    pat = basic("alice", accounts.pat(alice, '["repository:team/app:pull,push", "registry:catalog:*"]'))
+    with Client(server) as client:
+        tokens = [ask_token(client, pat, APP, CATALOG, offline_token="true")]
+        form = {"grant_type": "refresh_token", "refresh_token": tokens[0]["refresh_token"], "scope": f"{APP} {CATALOG}"}
+        tokens.append(json.loads(client.ask("POST", "/token", [FORM], urlencode(form).encode()).expect(200).body))
+        by_pat = [pat, *(bearer(one["token"]) for one in tokens)]
+        for name, content in secrets.items():
+            others = [
+                one.header
+                for one in credentials
+                if PULL not in expected_rights(one.who, name, one.kind)
+                and PUSH in expected_rights(one.who, "team/app", one.kind)
+            ]
+            assert len(others) >= 2
+            for header in (*others, *by_pat):
+                for source in ("", f"&from={name}"):
+                    target = f"/v2/team/app/blobs/uploads/?mount={digest(content)}{source}"
+                    client.ask("POST", target, [header] if header else [], b"").expect(202)
+        for header in by_pat:
+            catalog = client.get("/v2/_catalog", [header]).expect(200)
+            assert json.loads(catalog.body)["repositories"] == ["open/base", "team/app"]
+        accounts.run("DELETE FROM access_tokens WHERE user_id=? AND scopes LIKE '%push%'", alice)
+        catalog = client.get("/v2/_catalog", [by_pat[1]]).expect(200)
+        assert json.loads(catalog.body)["repositories"] == ["open/base"], "what the token goes back to was revoked"
 
 
 def test_a_token_dies_with_what_it_was_given_for(server: Server, credentials: list[Credential]) -> None:

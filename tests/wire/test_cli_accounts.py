@@ -158,6 +158,11 @@ def test_robots_tokens_and_rules_on_a_root(on_root: Shell) -> None:
     ]
     assert on_root.run("trust", "change", "web", "--disable", "--json").json()["disabled"]
     assert len(on_root.run("trust", "list", "--robot", "+ci", "--json").json()) == 1
+    on_root.run("robot", "create", "+cd")
+    on_root.run("trust", "create", "web", "--robot", "+cd", "--issuer", issuer, "--audience", "here", *more)
+    assert "--robot" in on_root.run("trust", "show", "web", status=1).err
+    on_root.run("trust", "delete", "web", "--robot", "+cd")
+    on_root.run("robot", "delete", "+cd")
     on_root.run("trust", "delete", "web")
     on_root.run("robot", "delete", "+ci")
     assert on_root.run("robot", "list", "--json").json() == []

@@ -10,7 +10,7 @@ import pytest
 from tests.support.local import bearer
 from tests.support.server import Server, serving
 from tests.support.token_issuer import ISSUER, REALM, SERVICE, Issuer, rights
-from tests.support.wire import Client
+from tests.support.wire import Client, digest
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +53,22 @@ def test_catalog(client: Client, issuer: Issuer) -> None:
     client.ask("GET", "/v2/_catalog", [bearer(issuer.token(issuer.claims()))]).expect(401)
     catalog = bearer(issuer.token(issuer.claims(rights("catalog", "*", kind="registry"))))
     client.ask("GET", "/v2/_catalog", [catalog]).expect(200)
+
+
+def test_a_mount_takes_from_where_the_token_may_pull(client: Client, issuer: Issuer) -> None:
+    content = b"only in hidden/app"
+    push = ("pull", "push")
+    owner = bearer(issuer.token(issuer.claims(rights("hidden/app", "*"))))
+    session = client.ask("POST", "/v2/hidden/app/blobs/uploads/", [owner]).expect(202).need("Location")
+    client.ask("PUT", f"{session}?digest={digest(content)}", [owner], content).expect(201)
+    target = f"/v2/eve/app/blobs/uploads/?mount={digest(content)}"
+    eve = bearer(issuer.token(issuer.claims(rights("eve/app", *push), rights("hidden/app", "push"), rights("\0", "*"))))
+    client.ask("POST", target, [eve], b"").expect(202)
+    client.ask("POST", f"{target}&from=hidden/app", [eve], b"").expect(401)
+    client.ask("GET", f"/v2/eve/app/blobs/{digest(content)}", [eve]).expect(404)
+    for right in ("pull", "*"):
+        friend = bearer(issuer.token(issuer.claims(rights("eve/app", *push), rights("hidden/app", right))))
+        client.ask("POST", target, [friend], b"").expect(201)
 
 
 def test_bad_tokens(client: Client, issuer: Issuer) -> None:

@@ -178,11 +178,40 @@ def test_exchange_takes_nothing_else(place: Place, client: Client) -> None:
 
 def test_rules_of_several_robots_need_a_choice(place: Place, client: Client) -> None:
     token = place.issuer.token(both="yes")
-    assert status_of(client, token) == 401
+    answer = client.ask(
+        "GET", f"/token?service=moorage&scope=repository:{REPOSITORY}:pull,push", [basic("oidc", token)]
+    )
+    assert answer.status == 401
+    assert b"give the name of the one that is meant as user name" in answer.body
+    assert client.ask("GET", "/v2/", [basic("oidc", token)]).status == 401, "there is no telling what it will ask"
     assert status_of(client, token, "+one") == 200
     assert status_of(client, token, "+other") == 200
     assert status_of(client, token, "+github") == 401
     assert status_of(client, token, "admin") == 401
+
+
+def test_a_rule_of_another_project_stands_in_nobodys_way(place: Place, client: Client) -> None:
+    """Whoever manages a robot may write any rule for it, with the conditions of others, too."""
+    accounts = place.accounts
+    statement = (
+        "INSERT INTO projects (name, description, visibility, create_on_push, public, settings, created_at, created_by,"
+        " version) VALUES (?, '', 'private', 'inherit', 0, '{}', 1, '', 1)"
+    )
+    for name in ("bobs", "theirs"):  # the stranger's is older
+        project, robot = accounts.run(statement, name), add_robot(accounts, f"{name}+ci")
+        accounts.run("UPDATE robots SET project_id=? WHERE id=?", project, robot)
+        add_rule(accounts, "same", robot, place.issuer.url, [{"claim": "job", "equals": "theirs"}])
+    token = place.issuer.token(job="theirs")
+    push, pull = "repository:theirs/app:pull,push", "repository:theirs/app:pull"
+    for scopes in ((push,), (pull,), (push, "repository:elsewhere/base:pull"), (pull, "registry:catalog:*")):
+        answer = ask_token(client, basic("oidc", token), *scopes)
+        assert who_is(answer["token"])["sub"] == "theirs+ci"
+        assert answer["scope"].startswith("repository:theirs/app:")
+    assert exchange(client, token, scope=push)[1]["scope"] == "repository:theirs/app:overwrite,pull,push"
+    assert who_is(ask_token(client, basic("oidc", token), "repository:bobs/app:pull")["token"])["sub"] == "bobs+ci"
+    for asked in ([], ["repository:elsewhere/base:pull"]):
+        assert who_is(ask_token(client, basic("oidc", token), *asked)["token"])["access"] == [], "docker login"
+    assert client.ask("GET", "/v2/", [basic("theirs+ci", token)]).status == 200
 
 
 def test_the_audit_log_says_whose_job_it_was(place: Place, client: Client) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from moorage.accounts.decision import ADMIN_OF_ALL, GRANT, PUBLIC, ROBOT, SCOPES, Decision, Reason, decide
+from moorage.accounts.decision import ADMIN_OF_ALL, GRANT, PUBLIC, ROBOT, SCOPES, Decision, Reason, decide, home_of
 from moorage.core.access import ADMIN, ANONYMOUS, EVERYTHING, Identity
 from moorage.core.errors import Invalid, ObjectUnknown
 from moorage.core.names import parse_name
 from moorage.metadata.grants import AUTHENTICATED, EVERYBODY, principal_names
+from moorage.metadata.projects import is_within
 from moorage.metadata.robots import find_robot_by_name
 from moorage.metadata.users import find_user_by_name
 
@@ -52,7 +53,8 @@ class Explanation:
     Attributes:
         allowed: whether.
         actions: all that is allowed there, sorted.
-        project: the name of the project that the repository belongs to.
+        project: the name of the project that the repository belongs to; empty for the root, and for whoever asks about
+            oneself and may see nothing of it.
         decisive: the rule that decided; None where no rule allows it.
         rules: all that had a say about this action, in the order in which they were asked.
         reason: the outcome for people, with the rule that decided.
@@ -103,9 +105,36 @@ class Explain:
             if not oneself and ADMIN not in decide(connection, asks, name, now).actions:
                 raise ObjectUnknown(_UNKNOWN)
             identity, disabled = _find(connection, kind, principal)
-            return _explained(connection, decide(connection, identity, name, now), action, disabled=disabled)
+            if not oneself and _is_foreign(connection, asks, identity, name, now):
+                raise ObjectUnknown(_UNKNOWN)
+            decision = decide(connection, identity, name, now)
+            if oneself and not _is_seen(connection, asks, decision, now):
+                decision = _without_place(decision, asks)
+            return _explained(connection, decision, action, disabled=disabled)
 
         return await self._database.read(query)
+
+
+def _is_foreign(connection: Connection, asks: Identity, robot: Identity, name: str, now: float) -> bool:
+    """Whether that is a robot of a project that neither holds the name nor is the asker's to manage."""
+    home = home_of(connection, robot)
+    return home is not None and not is_within(name, home) and ADMIN not in decide(connection, asks, home, now).actions
+
+
+def _is_seen(connection: Connection, asks: Identity, decision: Decision, now: float) -> bool:
+    """Whether somebody who asked about a name may do anything on it, or in its project."""
+    return bool(decision.actions or decide(connection, asks, decision.project.name, now).actions)
+
+
+def _without_place(decision: Decision, asks: Identity) -> Decision:
+    """The same for one who is not to learn which projects there are: with the rules about that one alone."""
+    own = (asks.kind, asks.id)
+    mine = (
+        reason
+        for reason in decision.reasons
+        if reason.grant is None or (reason.grant.principal_kind, reason.grant.principal_id) == own
+    )
+    return replace(decision, project=replace(decision.project, name=""), reasons=tuple(mine))
 
 
 def _find(connection: Connection, kind: str, name: str) -> tuple[Identity, bool]:

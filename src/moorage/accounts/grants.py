@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from moorage.accounts.decision import decide
-from moorage.accounts.rights import KEEP, Keep, check_unlimited, check_version, checked_description, checked_expiry
+from moorage.accounts.handing_out import Handed, check_handed
+from moorage.accounts.rights import KEEP, Keep, check_hands_out, check_version, checked_description, checked_expiry
 from moorage.accounts.token_scopes import is_glob
 from moorage.core.access import ADMIN, DELETE, OVERWRITE, PULL, PUSH, ROLES
 from moorage.core.audit import OK, AuditEntry
@@ -107,7 +108,7 @@ class Grants:
 
         Raises:
             ObjectUnknown: there is no such project, or the caller may do nothing there.
-            Denied: the caller is no admin of it.
+            Denied: the caller is no admin of it, or is denied something of that.
             Invalid: a value that cannot be, or a principal that there is not.
         """
         return (await self.replace(caller, project_id, (), (wanted,)))[0]
@@ -126,7 +127,7 @@ class Grants:
         Raises:
             ObjectUnknown, Denied, Invalid: as for `create`.
         """
-        check_unlimited(caller)
+        check_hands_out(caller)
 
         def change(connection: Connection) -> list[ShownGrant]:
             project = self._managed(connection, caller, project_id)
@@ -198,11 +199,11 @@ class Grants:
 
         Raises:
             ObjectUnknown: as for `get`.
-            Denied: the caller is no admin of its project.
+            Denied: the caller is no admin of its project, or is denied something of what it allows.
             Invalid: a value that cannot be.
             PreconditionFailed: the grant has another version.
         """
-        check_unlimited(caller)
+        check_hands_out(caller)
         values = self._values(wanted)
 
         def change(connection: Connection) -> ShownGrant:
@@ -213,6 +214,8 @@ class Grants:
                 return found
             change_grant(connection, row, values)
             made = _shown(connection, row)
+            if made.grant.words() - found.grant.words() or "expires_at" in values:
+                self._check_handed(connection, caller, made.grant)
             record(connection, _entry("grant.update", caller, made), self._clock.now())
             return made
 
@@ -224,7 +227,7 @@ class Grants:
         Raises:
             ObjectUnknown, Denied, PreconditionFailed: as for `change`.
         """
-        check_unlimited(caller)
+        check_hands_out(caller)
 
         def change(connection: Connection) -> None:
             found = self._seen(connection, caller, row)
@@ -253,8 +256,15 @@ class Grants:
             checked_expiry(wanted.expires_at, now),
         )
         made = _shown(connection, add_grant(connection, new, now))
+        self._check_handed(connection, caller, made.grant)
         record(connection, _entry("grant.create", caller, made), now)
         return made
+
+    def _check_handed(self, connection: Connection, caller: Caller, grant: Grant) -> None:
+        """Refuse a grant that was just made or changed, and with it the transaction."""
+        if grant.effect == ALLOW:
+            handed = Handed(grant.project, grant.pattern, grant.words(), grant.principal_kind)
+            check_handed(connection, caller, [handed], self._clock.now())
 
     def _managed(self, connection: Connection, caller: Caller, project_id: int) -> Project:
         project = find_project(connection, project_id)
@@ -336,11 +346,12 @@ def _principal(connection: Connection, wanted: WantedGrant, project: str) -> int
     if wanted.kind in NAMELESS and wanted.principal:
         raise Invalid(f"{wanted.kind} has no name.")
     found = principal_id(connection, wanted.kind, wanted.principal)
+    home = project_of_robot(connection, found) if wanted.kind == "robot" and found is not None else None
+    if wanted.kind == "robot" and (found is None or (home is not None and not is_within(project, home))):
+        # One answer, as the robots of other projects are nobody's business here.
+        raise Invalid("There is no robot of that name that belongs to this project, to one above it or to the system.")
     if found is None:
         raise Invalid(f"There is no {wanted.kind} {wanted.principal!r}.")
-    home = project_of_robot(connection, found) if wanted.kind == "robot" else None
-    if home is not None and not is_within(project, home):
-        raise Invalid(f"The robot belongs to {home}; it can be allowed nothing outside of that.")
     words = ROLES[wanted.role] if wanted.role else frozenset(wanted.actions)
     if wanted.kind == EVERYBODY and wanted.effect == ALLOW and words != {PULL}:
         raise Invalid("Anonymous can be allowed to pull, nothing else: the role reader.")

@@ -96,6 +96,7 @@ class Issue:
             access=[],
             kind=identity.kind,
             uid=identity.id,
+            pat=identity.pat,
         )
 
     async def _bound(self, scope: Scope) -> Allowed:

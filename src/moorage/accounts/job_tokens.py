@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING, Any
 from moorage.auth.oidc_tokens import TokenRefused, audiences, check_times, read_token, subject
 from moorage.auth.trust import BadCondition, claim_at, looks_like_token, parse_conditions
 from moorage.core.access import Caller, Identity
+from moorage.core.account_names import project_of
 from moorage.core.audit import OK, REFUSED, AuditEntry
 from moorage.core.errors import Unauthorized
+from moorage.metadata.grants import AUTHENTICATED
+from moorage.metadata.projects import is_within
 from moorage.metadata.trust_rules import live_rules_of
 from moorage.telemetry.logs import logger
 
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
 
     from moorage.accounts.journal import Journal
     from moorage.auth.oidc_issuers import Issuers
+    from moorage.auth.ports import Policy
+    from moorage.core.access import Scope
     from moorage.core.clock import Clock
     from moorage.metadata.database import Database
     from moorage.metadata.trust_rules import LiveRule
@@ -30,9 +35,10 @@ if TYPE_CHECKING:
 _log = logger("moorage.accounts")
 
 REFUSED_SENTENCE = (
-    "The token of this job is not accepted: it may have expired, be for another audience, or fulfil no trust rule or "
-    "several; the registry's audit log has the reason."
+    "The token of this job is not accepted: it may have expired, be for another audience, or fulfil no trust rule; the "
+    "registry's audit log has the reason."
 )
+SEVERAL = "The token of this job fulfils rules of several robots; give the name of the one that is meant as user name."
 
 LONGEST_LIFE = 86_400.0
 """Seconds that a job's token may be made for. Kubernetes' old tokens of service accounts, which never end, are none."""
@@ -44,6 +50,13 @@ MOST_NOTED = 10_000
 """Tokens of which is remembered that the audit log has them."""
 
 
+class _Several(TokenRefused):
+    """The token fulfils rules of several robots, and nothing says which one is meant."""
+
+    def __init__(self) -> None:
+        super().__init__("it fulfils rules of several robots; give the name of one of them as user name")
+
+
 class JobTokenLogin:
     """An implementation of `moorage.auth.ports.JobTokens`.
 
@@ -52,9 +65,11 @@ class JobTokenLogin:
         clock: what has expired.
         issuers: their keys.
         journal: where logins are noted.
+        policy: what the robots may do between which there is a choice.
     """
 
-    def __init__(self, database: Database, clock: Clock, issuers: Issuers, journal: Journal) -> None:
+    def __init__(self, database: Database, clock: Clock, issuers: Issuers, journal: Journal, policy: Policy) -> None:
+        self._policy = policy
         self._database = database
         self._clock = clock
         self._issuers = issuers
@@ -65,17 +80,25 @@ class JobTokenLogin:
         """See `JobTokens.recognises`."""
         return looks_like_token(password)
 
-    async def identify(self, token: str, user: str = "", address: str = "", request_id: str = "") -> Identity:
+    async def identify(
+        self,
+        token: str,
+        user: str = "",
+        address: str = "",
+        request_id: str = "",
+        scopes: Sequence[Scope] | None = None,
+    ) -> Identity:
         """See `JobTokens.identify`."""
         told: dict[str, object] = {}
         try:
-            rule, claims = await self._rule_for(token, user, told)
+            rules, claims = await self._rules_for(token, user, told)
+            rule = await self._chosen(rules, scopes)
         except TokenRefused as error:
             caller = Caller(Identity(user[:256], "unknown"), address=address, request_id=request_id)
             detail = {**told, "reason": str(error)}
             self._journal.note(AuditEntry("login.job", REFUSED, caller, "robot", user[:256], detail=detail))
-            raise Unauthorized(REFUSED_SENTENCE) from None
-        who = Identity(rule.robot, "robot", rule.robot_id, credential=f"oidc:{rule.name}")
+            raise Unauthorized(SEVERAL if isinstance(error, _Several) else REFUSED_SENTENCE) from None
+        who = _robot(rule)
         self._journal.used("robot", rule.robot_id)
         self._journal.used("rule", rule.id)
         if self._is_news(token):
@@ -85,11 +108,14 @@ class JobTokenLogin:
             self._journal.note(AuditEntry("login.job", OK, caller, "robot", rule.robot, detail=detail))
         return who
 
-    async def _rule_for(self, text: str, user: str, told: dict[str, object]) -> tuple[LiveRule, Mapping[str, Any]]:
-        """The rule that a token fulfils, and its claims; `told` gets what the audit log wants to know on the way."""
+    async def _rules_for(
+        self, text: str, user: str, told: dict[str, object]
+    ) -> tuple[list[LiveRule], Mapping[str, Any]]:
+        """The rules that a token fulfils, and its claims; `told` gets what the audit log wants to know on the way."""
         token = read_token(text)
         told["issuer"] = token.issuer[:512]
-        rules = await self._database.read(lambda connection: live_rules_of(connection, token.issuer))
+        wanted = "" if user.lower() in ANY_ROBOT else user.lower()
+        rules = await self._database.read(lambda connection: live_rules_of(connection, token.issuer, wanted))
         if not rules:
             raise TokenRefused("no trust rule names this issuer")
         issuer = self._issuers.get(token.issuer)
@@ -97,9 +123,37 @@ class JobTokenLogin:
         now = self._clock.now()
         check_times(claims, now, longest=LONGEST_LIFE)
         told["subject"] = subject(claims)
-        wanted = "" if user.lower() in ANY_ROBOT else user.lower()
-        found = [rule for rule in rules if _is_for(rule, wanted, now) and _fits(rule, issuer.url, claims)]
-        return _only(found), claims
+        found = [rule for rule in rules if _is_alive(rule, now) and _fits(rule, issuer.url, claims)]
+        if not found:
+            raise TokenRefused("its audience and claims fulfil no trust rule")
+        return found, claims
+
+    async def _chosen(self, rules: Sequence[LiveRule], scopes: Sequence[Scope] | None) -> LiveRule:
+        """The rule of the robot that the job is, out of those that its token fulfils; the oldest one of a robot.
+
+        Whoever manages a robot writes any rule for it, and that must not stand in the way of another project's job. So
+        what counts is what each robot may of what is asked, beyond what all may who are logged in. Where none may
+        anything, it does not matter which one the token says.
+        """
+        first: dict[int, LiveRule] = {}
+        for rule in rules:
+            first.setdefault(rule.robot_id, rule)
+        if len(first) == 1:
+            return rules[0]
+        if scopes is None:
+            raise _Several
+        given = {row: await self._given(rule, scopes) for row, rule in first.items()}
+        best, *others = sorted(given, key=lambda row: len(given[row]), reverse=True)
+        if given[best] and not all(given[row] < given[best] for row in others):
+            raise _Several
+        return first[best]
+
+    async def _given(self, rule: LiveRule, scopes: Sequence[Scope]) -> frozenset[tuple[str, str, str]]:
+        """What a rule's robot gets of what is asked, and not everybody: nothing is looked up outside of its project."""
+        home = project_of(rule.robot)
+        asked = [scope for scope in scopes if scope.type == "repository" and is_within(scope.name, home)]
+        everybody = _words(await self._policy.granted(Identity("", AUTHENTICATED), asked))
+        return _words(await self._policy.granted(_robot(rule), asked)) - everybody
 
     def _is_news(self, token: str) -> bool:
         key = hashlib.sha256(token.encode()).digest()
@@ -111,18 +165,16 @@ class JobTokenLogin:
         return True
 
 
-def _only(found: Sequence[LiveRule]) -> LiveRule:
-    """Rules of one robot say the same; between robots a job has to choose."""
-    if not found:
-        raise TokenRefused("its audience and claims fulfil no trust rule")
-    if len({rule.robot_id for rule in found}) > 1:
-        raise TokenRefused("it fulfils rules of several robots; give the name of one of them as user name")
-    return found[0]
+def _robot(rule: LiveRule) -> Identity:
+    return Identity(rule.robot, "robot", rule.robot_id, credential=f"oidc:{rule.name}")
 
 
-def _is_for(rule: LiveRule, wanted: str, now: float) -> bool:
-    alive = rule.expires_at is None or now < rule.expires_at
-    return alive and (not wanted or rule.robot == wanted)
+def _words(granted: Sequence[Scope]) -> frozenset[tuple[str, str, str]]:
+    return frozenset((scope.type, scope.name, action) for scope in granted for action in scope.actions)
+
+
+def _is_alive(rule: LiveRule, now: float) -> bool:
+    return rule.expires_at is None or now < rule.expires_at
 
 
 def _fits(rule: LiveRule, issuer: str, claims: Mapping[str, Any]) -> bool:

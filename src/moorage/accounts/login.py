@@ -179,15 +179,25 @@ class Login:
         """
         return (await self.prove(user, password, address, request_id)).identity
 
-    async def prove(self, user: str, password: str, address: str = "", request_id: str = "") -> Proof:
-        """As `check`, with the epoch that what is given out for it is bound to."""
+    async def prove(
+        self,
+        user: str,
+        password: str,
+        address: str = "",
+        request_id: str = "",
+        scopes: Sequence[Scope] | None = None,
+    ) -> Proof:
+        """As `check`, with the epoch that what is given out for it is bound to.
+
+        scopes: what a registry token is asked for; None where none is. See `JobTokens.identify`.
+        """
         if not user and not password:
             return Proof(ANONYMOUS, 0)
         name = user.lower()[:_LONGEST_NAME]
         caller = Caller(Identity(user[:_LONGEST_NAME], "unknown"), address=address, request_id=request_id)
         await self._attempts.check(name, address)
         try:
-            proof = await self._try(user, password, caller)
+            proof = await self._try(user, password, caller, scopes)
         except Unauthorized:  # a job's token, with a reason that was noted
             await self._attempts.failed(name, address, password)
             raise
@@ -200,14 +210,15 @@ class Login:
             self._note(proof.identity, address, request_id)
         return proof
 
-    async def _try(self, user: str, password: str, caller: Caller) -> Proof | None:
+    async def _try(self, user: str, password: str, caller: Caller, scopes: Sequence[Scope] | None) -> Proof | None:
         if "\0" in user or "\0" in password or len(password) > LONGEST:
             return None
         kind = kind_of(password)
         if kind:
             return await self._by_secret(kind, user, password)
         if self._jobs is not None and self._jobs.recognises(password):
-            return Proof(await self._jobs.identify(password, user, caller.address, caller.request_id), 0)
+            job = await self._jobs.identify(password, user, caller.address, caller.request_id, scopes)
+            return Proof(job, 0)
         return await self._by_password(user, password, caller)
 
     async def _bearer(self, authorization: str, address: str, request_id: str) -> Identity:
@@ -253,6 +264,7 @@ class Login:
                 admin=bool(admin),
                 credential=f"pat:{token}",
                 scopes=narrowed(str(scopes)),
+                pat=_int(token),
             ),
             _int(epoch),
         )

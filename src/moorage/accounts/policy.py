@@ -66,7 +66,7 @@ class DatabasePolicy:
 
 
 def _lists(identity: Identity) -> bool:
-    """A token does not know the scopes of the credential that it was given for, so those must allow the catalog."""
+    """Scopes of a credential must allow the catalog in so many words."""
     return identity.scopes is None or any((scope.type, scope.name) == _CATALOG for scope in identity.scopes)
 
 

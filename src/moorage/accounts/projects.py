@@ -6,15 +6,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from moorage.accounts.decision import decide
+from moorage.accounts.handing_out import Handed, check_handed
 from moorage.accounts.rights import check_unlimited, check_version, checked_description, is_system_admin
 from moorage.accounts.visibility import visible_projects
-from moorage.core.access import ADMIN
+from moorage.core.access import ADMIN, PULL
 from moorage.core.audit import OK, AuditEntry
 from moorage.core.errors import Conflict, Denied, Invalid, ObjectUnknown
 from moorage.core.events import Event
 from moorage.core.names import parse_name
 from moorage.metadata.audit import record
 from moorage.metadata.events import tell
+from moorage.metadata.grants import EVERYBODY
 from moorage.metadata.pages import Page
 from moorage.metadata.projects import (
     INHERIT,
@@ -93,7 +95,7 @@ class Projects:
 
         Raises:
             NameInvalid, Invalid: a value that cannot be.
-            Denied: the caller is no admin there.
+            Denied: the caller is no admin there, or is denied to pull something of what would be public.
             Conflict: the name is taken.
         """
         check_unlimited(caller)
@@ -112,9 +114,10 @@ class Projects:
             row = add_project(connection, new, now)
             if row is None:
                 raise Conflict(f"There is a project {new.name} already.")
+            made = self._shown(connection, caller, row)
             detail: dict[str, object] = {"visibility": new.visibility, "create_on_push": new.create_on_push}
             record(connection, _entry("project.create", caller, new.name, row, detail), now)
-            return _found(connection, row)
+            return made
 
         return await self._database.write(change)
 
@@ -163,7 +166,7 @@ class Projects:
 
         Raises:
             ObjectUnknown: as for `get`.
-            Denied: the caller is no admin of it.
+            Denied: the caller is no admin of it, or is denied to pull something of what would be public.
             Invalid: a value that cannot be.
             PreconditionFailed: the project has another version.
         """
@@ -179,9 +182,10 @@ class Projects:
             if not real:
                 return project
             change_project(connection, row, real)
+            made = _found(connection, row) if project.public else self._shown(connection, caller, row)
             entry = _entry("project.update", caller, project.name, row, dict(real))
             record(connection, entry, self._clock.now())
-            return _found(connection, row)
+            return made
 
         return await self._database.write(change)
 
@@ -216,6 +220,14 @@ class Projects:
             record(connection, _entry("project.delete", caller, project.name, row, {}), self._clock.now())
 
         await self._database.write(change)
+
+    def _shown(self, connection: Connection, caller: Caller, row: int) -> Project:
+        """A project that may have become public just now: that hands out a right as well."""
+        project = _found(connection, row)
+        if project.public:
+            handed = Handed(project.name, "", frozenset({PULL}), EVERYBODY)
+            check_handed(connection, caller, [handed], self._clock.now())
+        return project
 
     def _clear(self, connection: Connection, caller: Caller, row: int, version: int | None) -> bool:
         self._removable(connection, caller, row, version)

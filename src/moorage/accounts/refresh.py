@@ -8,6 +8,7 @@ job's token is meant to die with the job.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from moorage.accounts.login import BAD_TOKEN, Proof, narrowed
@@ -101,7 +102,7 @@ class RefreshTokens:
         return proof
 
     def _proof(self, row: Row, now: float) -> Proof | None:
-        owner, name, admin, disabled, epoch, token, given_epoch, service, expires_at, _, scopes, owner_ends = row
+        owner, name, admin, disabled, epoch, token, given_epoch, service, expires_at, pat, scopes, owner_ends = row
         if disabled or epoch != given_epoch or service != self._settings.service:
             return None
         if not isinstance(expires_at, float) or expires_at <= now:
@@ -112,7 +113,7 @@ class RefreshTokens:
         assert isinstance(epoch, int)  # noqa: S101
         narrow = narrowed(str(scopes)) if scopes is not None else None
         identity = Identity(str(name), "user", owner, admin=bool(admin), credential=f"refresh:{token}", scopes=narrow)
-        return Proof(identity, epoch)
+        return Proof(replace(identity, pat=pat) if isinstance(pat, int) else identity, epoch)
 
     async def _put_off(self, row: Row) -> None:
         token, expires_at = row[5], row[8]

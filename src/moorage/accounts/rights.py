@@ -64,6 +64,20 @@ def check_unlimited(caller: Caller) -> None:
         raise Denied("A personal access token with scopes cannot do this; use one without, or log in.")
 
 
+def check_hands_out(caller: Caller) -> None:
+    """Let pass who may make robots, grants and trust rules at all, where the place is theirs: no robot may.
+
+    A robot that could would make what outlives it, or is more than it is: its end, its rotation and its role would mean
+    nothing.
+
+    Raises:
+        Denied: a robot asks, or somebody with a token of limited scopes.
+    """
+    check_unlimited(caller)
+    if caller.identity.kind == "robot":
+        raise Denied("A robot makes and changes no robots, grants or trust rules, itself included; a person does that.")
+
+
 def check_version(expected: int | None, current: int) -> None:
     """Refuse a change that was decided on by looking at an older version.
 

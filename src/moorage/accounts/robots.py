@@ -9,11 +9,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from moorage.accounts.handing_out import check_in_place_of
 from moorage.accounts.rights import (
     KEEP,
     Keep,
+    check_hands_out,
     check_system_admin,
-    check_unlimited,
     check_version,
     checked_description,
     checked_expiry,
@@ -115,10 +116,10 @@ class Robots:
         Raises:
             Invalid, NameInvalid: a name, time or permission that cannot be.
             ObjectUnknown: there is no such project, or the caller is no admin of it.
-            Denied: a robot of the system, and the caller is no system admin.
+            Denied: a robot of the system, and the caller is no system admin; or a permission that the caller is denied.
             Conflict: the name is taken.
         """
-        check_unlimited(caller)
+        check_hands_out(caller)
         name, description = parse_robot_name(name), checked_description(description)
         project = project_of(name)
         await self._check_project(caller, project)
@@ -135,6 +136,7 @@ class Robots:
             add_secret(connection, row, hash_secret(secret), now)
             for permission in permissions:
                 add_grant(connection, as_grant(connection, row, project, permission, caller.name), now)
+            check_in_place_of(connection, caller, row, now)
             detail: dict[str, object] = {
                 "expires_at": expires_at,
                 "permissions": [asdict(each) for each in permissions],
@@ -197,7 +199,7 @@ class Robots:
 
         Raises:
             ObjectUnknown: as for `get`.
-            Denied: the robot itself asks.
+            Denied: a robot asks, itself or another.
             Invalid: a description or time that cannot be.
             PreconditionFailed: the robot has another version.
         """
@@ -226,7 +228,8 @@ class Robots:
             version: the one that the caller looked at; None for any.
 
         Raises:
-            ObjectUnknown, Denied, PreconditionFailed: as for `change`.
+            ObjectUnknown, PreconditionFailed: as for `change`.
+            Denied: a robot asks, or the robot may what the caller is denied.
             Invalid: an overlap that cannot be.
         """
         await self._manageable(caller, row)
@@ -238,6 +241,7 @@ class Robots:
             now = self._clock.now()
             robot = _found(connection, row, hold=True)
             check_version(version, robot.version)
+            check_in_place_of(connection, caller, row, now)
             end_secrets(connection, row, newest_secret(connection, row, now), now + overlap, now)
             add_secret(connection, row, hash_secret(secret), now)
             change_robot(connection, row, {}, end=overlap == 0)
@@ -284,10 +288,8 @@ class Robots:
         return robot
 
     async def _manageable(self, caller: Caller, row: int) -> None:
-        check_unlimited(caller)
-        robot = await self.get(caller, row)
-        if not await self._may(caller, robot.project):
-            raise Denied("A robot does not manage itself.")
+        check_hands_out(caller)
+        await self.get(caller, row)
 
 
 def _found(connection: Connection, row: int, *, hold: bool = False) -> Robot:

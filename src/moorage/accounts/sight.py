@@ -4,20 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from moorage.accounts.decision import decide
-from moorage.accounts.visibility import visible_repositories
-from moorage.core.access import PULL
-from moorage.metadata.blobs import sources
+from moorage.accounts.visibility import visible_repositories, visible_source
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
     from moorage.core.access import Identity
     from moorage.core.clock import Clock
     from moorage.metadata.database import Database
-
-MOST_SOURCES = 16
-"""Repositories of a blob that are looked at for a mount that names none; a base layer is in thousands."""
 
 
 class DatabaseSight:
@@ -40,11 +32,6 @@ class DatabaseSight:
         )
 
     async def source(self, identity: Identity, digest: str) -> str | None:
-        """See `Sight.source`. Of the repositories of a blob, `MOST_SOURCES` are looked at."""
+        """See `Sight.source`. Who sees many repositories is offered the blobs of the first ones only."""
         now = self._clock.now()
-
-        def query(connection: Connection) -> str | None:
-            names = sources(connection, digest, MOST_SOURCES)
-            return next((name for name in names if PULL in decide(connection, identity, name, now).actions), None)
-
-        return await self._database.read(query)
+        return await self._database.read(lambda connection: visible_source(connection, identity, digest, now))

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from moorage.accounts.rights import check_unlimited, check_version, is_system_admin
+from moorage.accounts.handing_out import check_in_place_of
+from moorage.accounts.rights import check_hands_out, check_version, is_system_admin
 from moorage.auth.trust import BadCondition, Condition, parse_conditions
 from moorage.core.access import ADMIN
 from moorage.core.account_names import project_of
@@ -26,8 +27,7 @@ from moorage.metadata.trust_rules import (
     change_trust_rule,
     conditions_text,
     find_trust_rule,
-    find_trust_rule_by_name,
-    list_robots_trust_rules,
+    has_trust_rule,
     list_trust_rules,
     remove_trust_rule,
 )
@@ -95,7 +95,8 @@ class TrustRules:
 
         Args:
             caller: an admin of the robot's project; of the system for a robot of the system.
-            name: for the audit log, where the rule's users have the credential `oidc:<name>`.
+            name: for the audit log, where the rule's users have the credential `oidc:<name>`; of one robot's rules each
+                has another.
             robot_id: who a token that fulfils the rule stands for.
             issuer: what `iss` must be.
             audience: what `aud` must contain.
@@ -105,9 +106,10 @@ class TrustRules:
         Raises:
             Invalid: a name, issuer, audience or condition that cannot be.
             ObjectUnknown: there is no such robot, or the caller does not manage it.
-            Conflict: the name is taken.
+            Denied: a robot asks, or the rule's robot may what the caller is denied.
+            Conflict: the robot has a rule of that name.
         """
-        check_unlimited(caller)
+        check_hands_out(caller)
         robot = await self._database.read(lambda connection: find_robot(connection, robot_id))
         if not await self._manages(caller, robot.name if robot is not None else None) or robot is None:
             raise ObjectUnknown(_NO_ROBOT)
@@ -119,9 +121,10 @@ class TrustRules:
             now = self._clock.now()
             if find_robot(connection, robot_id, hold=True) is None:
                 raise ObjectUnknown(_NO_ROBOT)
+            check_in_place_of(connection, caller, robot_id, now)
             row = add_trust_rule(connection, new, now)
             if row is None:
-                raise Conflict(f"There is a trust rule {name} already.")
+                raise Conflict(f"{robot.name} has a trust rule {name} already.")
             detail: dict[str, object] = {
                 "robot": robot.name,
                 "issuer": issuer,
@@ -142,40 +145,41 @@ class TrustRules:
         found = await self._database.read(lambda connection: find_trust_rule(connection, row))
         return await self._visible(caller, found)
 
-    async def find(self, caller: Caller, name: str) -> TrustRule:
-        """A rule by name.
-
-        Raises:
-            ObjectUnknown: as for `get`.
-        """
-        found = await self._database.read(lambda connection: find_trust_rule_by_name(connection, name))
-        return await self._visible(caller, found)
-
     async def list(
-        self, caller: Caller, *, robot_id: int | None = None, prefix: str = "", after: str = "", limit: int = 100
+        self,
+        caller: Caller,
+        *,
+        robot_id: int | None = None,
+        name: str = "",
+        prefix: str = "",
+        after: str = "",
+        limit: int = 100,
     ) -> list[TrustRule]:
         """Rules by name, from behind `after`.
 
         Args:
             caller: an admin of the system, or one who manages the robot.
             robot_id: of which robot; None for all.
+            name: only those of this name; each robot has one at most.
             prefix: only names that begin with this.
-            after: the last name of the page before.
+            after: the `mark` of the last rule of the page before.
             limit: at most so many.
 
         Raises:
-            Denied: all rules, for who is no system admin.
+            Denied: rules of all robots, for who is no system admin.
             ObjectUnknown: there is no such robot, or the caller does not manage it.
         """
         page = Page(after, limit, prefix)
         if robot_id is None:
             if not is_system_admin(caller):
                 raise Denied("Name a robot that you manage.")
-            return await self._database.read(lambda connection: list_trust_rules(connection, page))
-        robot = await self._database.read(lambda connection: find_robot(connection, robot_id))
-        if not await self._manages(caller, robot.name if robot is not None else None) or robot is None:
-            raise ObjectUnknown(_NO_ROBOT)
-        return await self._database.read(lambda connection: list_robots_trust_rules(connection, robot_id, page))
+        else:
+            robot = await self._database.read(lambda connection: find_robot(connection, robot_id))
+            if not await self._manages(caller, robot.name if robot is not None else None) or robot is None:
+                raise ObjectUnknown(_NO_ROBOT)
+        return await self._database.read(
+            lambda connection: list_trust_rules(connection, page, robot_id=robot_id, name=name)
+        )
 
     async def change(self, caller: Caller, row: int, wanted: TrustRuleChange, version: int | None = None) -> TrustRule:
         """Change a rule.
@@ -188,11 +192,12 @@ class TrustRules:
 
         Raises:
             ObjectUnknown: as for `get`.
+            Denied: as for `create`.
             Invalid: something that cannot be.
-            Conflict: the name is taken.
+            Conflict: the robot has a rule of that name.
             PreconditionFailed: the rule has another version.
         """
-        check_unlimited(caller)
+        check_hands_out(caller)
         await self.get(caller, row)
 
         def change(connection: Connection) -> TrustRule:
@@ -201,8 +206,10 @@ class TrustRules:
             values = self._values(rule, wanted)
             if not values:
                 return rule
-            if "name" in values and find_trust_rule_by_name(connection, str(values["name"])) is not None:
-                raise Conflict(f"There is a trust rule {values['name']} already.")
+            if values.get("disabled") is not True:
+                check_in_place_of(connection, caller, rule.robot_id, self._clock.now())
+            if "name" in values and has_trust_rule(connection, rule.robot_id, str(values["name"])):
+                raise Conflict(f"{rule.robot} has a trust rule {values['name']} already.")
             stored = {**values}
             if "conditions" in values:
                 stored["conditions"] = conditions_text(values["conditions"])
@@ -219,7 +226,7 @@ class TrustRules:
         Raises:
             ObjectUnknown, PreconditionFailed: as for `change`.
         """
-        check_unlimited(caller)
+        check_hands_out(caller)
         await self.get(caller, row)
 
         def change(connection: Connection) -> None:

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from moorage.accounts.decision import decide, owner_of
+from moorage.accounts.decision import allowed_by, decide, home_of, is_almighty, owner_of, weigh
 from moorage.core.access import PULL
 from moorage.core.globs import literal_prefix, matches
-from moorage.metadata.grants import DENY, grants_to, project_of_robot
+from moorage.metadata.blobs import find_source, source_among
+from moorage.metadata.grants import DENY, grants_to
 from moorage.metadata.pages import Page
 from moorage.metadata.projects import find_project_by_name, is_within, list_projects, list_public_projects
 from moorage.metadata.repositories import list_repositories
@@ -25,7 +26,7 @@ from moorage.metadata.tables import repositories
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from sqlalchemy import Connection
+    from sqlalchemy import ColumnElement, Connection
 
     from moorage.core.access import Identity, Scope
     from moorage.metadata.grants import Grant
@@ -34,6 +35,12 @@ if TYPE_CHECKING:
 _END = "\U0010ffff"
 _FIRST, _BATCH = 16, 128
 """Rows of the first query of a stretch, and of each after it."""
+
+MOST_SOURCES = 500
+"""Repositories that are looked at for a mount that names none: a millisecond on SQLite, where that is all one does."""
+
+_Found = tuple[str, bool]
+"""A repository's name, and whether it is public."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,21 +52,74 @@ class _Stretch:
     glob: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _View:
+    """What decides about what somebody sees.
+
+    Attributes:
+        identity: who; the owner, where a Bearer token asks.
+        given: grants that count for them now.
+        home: what a robot is bound to.
+        stretches: where grants let them pull, as far as the scopes of their credential go.
+    """
+
+    identity: Identity
+    given: list[Grant]
+    home: str | None
+    stretches: list[_Stretch]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all there is is seen: nothing has to be looked for."""
+        return not self.is_broken and _Stretch("", _END) in self.stretches
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether something in the stretches may be hidden."""
+        return self.identity.scopes is not None or any(grant.effect == DENY for grant in self.given)
+
+    def shows(self, name: str, *, public: bool) -> bool:
+        """Whether a repository may be pulled."""
+        reasons = weigh(self.identity, self.given, self.home, name, "" if public else None)
+        return PULL in allowed_by(reasons)
+
+
 def visible_repositories(connection: Connection, identity: Identity, after: str, limit: int, now: float) -> list[str]:
     """Up to `limit` names of repositories after `after` that the identity may pull, in byte order."""
-    identity = owner_of(connection, identity)
-    if identity.kind == "system" or (identity.admin and identity.scopes is None):
+    view = _view(connection, identity, now)
+    if view.is_whole:
         return list_repositories(connection, after, limit)
-    given = [] if identity.admin else grants_to(connection, identity, now)
-    stretches = [_Stretch("", _END)] if identity.admin else _own(connection, identity, given)
-    if identity.scopes is not None:
-        stretches = _cut(stretches, identity.scopes)
-    walks = [_walk(connection, stretch, after) for stretch in stretches]
-    walks.append(_public(connection, after))
-    names = _once(merge(*walks))
-    if identity.scopes is not None or any(grant.effect == DENY for grant in given):
-        names = (name for name in names if PULL in decide(connection, identity, name, now).actions)
-    return list(islice(names, limit))
+    return list(islice(_seen(connection, view, after), limit))
+
+
+def visible_source(connection: Connection, identity: Identity, digest: str, now: float) -> str | None:
+    """The name of a repository that links a blob and that the identity may pull.
+
+    Of those that it sees, the first `MOST_SOURCES` are looked at; all of them where it sees everything.
+    """
+    view = _view(connection, identity, now)
+    if view.is_whole:
+        return find_source(connection, digest)
+    names = islice(_seen(connection, view, "", most=MOST_SOURCES), MOST_SOURCES)
+    return source_among(connection, digest, names)
+
+
+def _view(connection: Connection, identity: Identity, now: float) -> _View:
+    who = owner_of(connection, identity)
+    home = home_of(connection, who)
+    given = [] if is_almighty(who) else grants_to(connection, who, now)
+    stretches = [_Stretch("", _END)] if is_almighty(who) else _own(given, home)
+    return _View(who, given, home, stretches if who.scopes is None else _cut(stretches, who.scopes))
+
+
+def _seen(connection: Connection, view: _View, after: str, most: int | None = None) -> Iterator[str]:
+    """Names of repositories behind `after` that may be pulled.
+
+    most: rows that are looked at of each stretch; None: all that it takes.
+    """
+    walks = [_walk(connection, stretch, after, most) for stretch in view.stretches]
+    found = _once(merge(*walks, _public(connection, after, most)))
+    return (name for name, public in found if not view.is_broken or view.shows(name, public=public))
 
 
 def visible_projects(connection: Connection, identity: Identity, page: Page, now: float) -> list[Project]:
@@ -101,9 +161,8 @@ def _pages(fetch: Callable[[Page], list[Project]], page: Page) -> Iterator[Proje
         after = found[-1].name
 
 
-def _own(connection: Connection, identity: Identity, given: list[Grant]) -> list[_Stretch]:
-    """Where grants let the identity pull; a robot's own only at home."""
-    home = project_of_robot(connection, identity.id) if identity.kind == "robot" and identity.id else None
+def _own(given: list[Grant], home: str | None) -> list[_Stretch]:
+    """Where grants let somebody pull; what is granted to a robot itself counts at its home only."""
     found: list[_Stretch] = []
     for grant in given:
         if grant.effect == DENY or PULL not in grant.words():
@@ -145,35 +204,36 @@ def _cut(stretches: list[_Stretch], scopes: tuple[Scope, ...]) -> list[_Stretch]
     ]
 
 
-def _walk(connection: Connection, stretch: _Stretch, after: str) -> Iterator[str]:
-    """Names of a stretch behind `after`, fetched in batches."""
-    column, size = repositories.c.name, _FIRST
+def _walk(connection: Connection, stretch: _Stretch, after: str, most: int | None) -> Iterator[_Found]:
+    """Of a stretch, what is behind `after` and fits, out of the first `most`."""
+    name = repositories.c.name
+    low = name >= stretch.start if stretch.start > after else name > after
     # NUL stands for "the very next name" and is no character of PostgreSQL's texts.
-    low = column >= stretch.start if stretch.start > after else column > after
-    high = column <= stretch.stop[:-1] if stretch.stop.endswith("\0") else column < stretch.stop
-    while True:
-        names = list(connection.scalars(select(column).where(low, high).order_by(column).limit(size)))
-        yield from (name for name in names if matches(stretch.glob, name))
-        if len(names) < size:
-            return
-        low, size = column > names[-1], _BATCH
+    high = name <= stretch.stop[:-1] if stretch.stop.endswith("\0") else name < stretch.stop
+    rows = islice(_batches(connection, low, high), most)
+    return (row for row in rows if matches(stretch.glob, row[0]))
 
 
-def _public(connection: Connection, after: str) -> Iterator[str]:
-    """Names behind `after` in public projects."""
+def _public(connection: Connection, after: str, most: int | None) -> Iterator[_Found]:
+    """What is behind `after` in public projects, the first `most`."""
+    return islice(_batches(connection, repositories.c.name > after, repositories.c.public), most)
+
+
+def _batches(connection: Connection, low: ColumnElement[bool], also: ColumnElement[bool]) -> Iterator[_Found]:
+    """Repositories from a name on, fetched in batches."""
     name, size = repositories.c.name, _FIRST
     while True:
-        statement = select(name).where(repositories.c.public, name > after).order_by(name).limit(size)
-        names = list(connection.scalars(statement))
-        yield from names
-        if len(names) < size:
+        statement = select(name, repositories.c.public).where(low, also).order_by(name).limit(size)
+        rows = [(str(row[0]), bool(row[1])) for row in connection.execute(statement)]
+        yield from rows
+        if len(rows) < size:
             return
-        after, size = names[-1], _BATCH
+        low, size = name > rows[-1][0], _BATCH
 
 
-def _once(names: Iterator[str]) -> Iterator[str]:
+def _once(found: Iterator[_Found]) -> Iterator[_Found]:
     last = None
-    for name in names:
+    for name, public in found:
         if name != last:
-            yield name
+            yield name, public
         last = name

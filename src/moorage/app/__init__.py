@@ -88,7 +88,7 @@ def build(settings: Settings, run: Run, probe: Probe = no_probe) -> Root:
     watching = watch(settings, database, clock, metrics)
     who = access_of(settings, database, clock, partial(login_attempts, settings, database, clock, metrics))
     guard = who.guard()
-    parts = Parts(database, blobs, uploads, settings.registry, clock, RandomIds(), settings.audit.enabled, who.sight)
+    parts = Parts(database, blobs, uploads, settings.registry, clock, RandomIds(), who.sight, settings.audit.enabled)
 
     async def startup() -> None:
         await database.start()

@@ -25,9 +25,9 @@ class Access:
     """What there is of it in one worker.
 
     Attributes:
+        sight: what each gets to see of what there is.
         authenticator: who asks; None where everybody may do everything.
         policy: what they may do; None as above.
-        sight: what they get to see in lists; None where everybody who may list sees all.
         certificates: whose client certificates are; None where they are not looked at.
         journal: where refusals and logins are noted; None where everybody may do everything.
         login, passwords, attempts: of accounts of our own; None in other modes.
@@ -37,13 +37,13 @@ class Access:
         closes: to be awaited at its end, before the database is closed.
     """
 
+    sight: Sight
     authenticator: Authenticator | None = None
     policy: Policy | None = None
     login: Login | None = None
     passwords: Passwords | None = None
     journal: Journal | None = None
     attempts: Attempts | None = None
-    sight: Sight | None = None
     certificates: CertificateOwners | None = None
     doors: list[Door] = field(default_factory=list)
     starts: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
@@ -67,22 +67,24 @@ def access_of(
 
     attempts: makes who counts failed logins, given a secret that all workers share; called in mode `local` only.
     """
+    from moorage.registry.sight import OpenSight, TokenSight
+
     if settings.htpasswd is not None:
         from moorage.auth.basic import BasicAuthenticator, password_executor
         from moorage.auth.htpasswd import HtpasswdFile
         from moorage.auth.plain_policy import PlainPolicy
 
         basic = BasicAuthenticator(HtpasswdFile(settings.htpasswd), password_executor())
-        return _with_journal(Access(basic, PlainPolicy()), settings, database, clock)
+        return _with_journal(Access(OpenSight(database), basic, PlainPolicy()), settings, database, clock)
     if settings.token is not None:
         from moorage.auth.external_tokens import ExternalTokens
         from moorage.auth.plain_policy import PlainPolicy
 
         tokens = ExternalTokens(settings.token, clock)
-        return _with_journal(Access(tokens, PlainPolicy()), settings, database, clock)
+        return _with_journal(Access(TokenSight(database), tokens, PlainPolicy()), settings, database, clock)
     if settings.local is not None:
         return _local(settings, settings.local, database, clock, attempts)
-    return Access()
+    return Access(OpenSight(database))
 
 
 def _with_journal(access: Access, settings: Settings, database: Database, clock: Clock) -> Access:
@@ -140,13 +142,13 @@ def _local(
     issue = Issue(policy, keys, local, journal, clock)
     refresh = RefreshTokens(database, clock, local, journal)
     return Access(
+        DatabaseSight(database, clock),
         login,
         policy,
         login,
         passwords,
         journal,
         counted,
-        DatabaseSight(database, clock),
         certificates=_certificates(local, database, clock, journal),
         doors=[TokenDoor(login, issue, refresh, keys, local.service), oidc.door()],
         starts=[keys.load],

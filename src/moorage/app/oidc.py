@@ -14,11 +14,13 @@ from moorage.http.login.door import LoginDoor
 from moorage.telemetry.logs import logger
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from moorage.accounts.job_tokens import JobTokenLogin
     from moorage.accounts.journal import Journal
     from moorage.auth.oidc_issuers import Issuers
     from moorage.auth.settings import LocalSettings, OidcSettings
-    from moorage.core.access import Identity
+    from moorage.core.access import Identity, Scope
     from moorage.core.clock import Clock
     from moorage.http.login.door import Flow
     from moorage.metadata.database import Database
@@ -55,12 +57,19 @@ class Oidc:
         """See `JobTokens.recognises`."""
         return looks_like_token(password)
 
-    async def identify(self, token: str, user: str = "", address: str = "", request_id: str = "") -> Identity:
+    async def identify(
+        self,
+        token: str,
+        user: str = "",
+        address: str = "",
+        request_id: str = "",
+        scopes: Sequence[Scope] | None = None,
+    ) -> Identity:
         """See `JobTokens.identify`."""
         async with self._lock:
             if self._jobs is None:
                 self._jobs = await asyncio.to_thread(self._load_jobs)
-        return await self._jobs.identify(token, user, address, request_id)
+        return await self._jobs.identify(token, user, address, request_id, scopes)
 
     async def close(self) -> None:
         """Let go of connections."""
@@ -77,8 +86,10 @@ class Oidc:
 
     def _load_jobs(self) -> JobTokenLogin:
         from moorage.accounts.job_tokens import JobTokenLogin
+        from moorage.accounts.policy import DatabasePolicy
 
-        return JobTokenLogin(self._database, self._clock, self._load_issuers(), self._journal)
+        policy = DatabasePolicy(self._database, self._clock)
+        return JobTokenLogin(self._database, self._clock, self._load_issuers(), self._journal, policy)
 
     def _load_flow(self) -> Flow:
         from moorage.accounts.oidc_login import OidcLogin

@@ -122,7 +122,14 @@ class JobTokens(Protocol):
         """Whether that is written like a signed token at all; does not wait."""
         ...
 
-    async def identify(self, token: str, user: str = "", address: str = "", request_id: str = "") -> Identity:
+    async def identify(
+        self,
+        token: str,
+        user: str = "",
+        address: str = "",
+        request_id: str = "",
+        scopes: Sequence[Scope] | None = None,
+    ) -> Identity:
         """The robot whose trust rule the token fulfils, with credential `oidc:<rule>`.
 
         Args:
@@ -130,9 +137,11 @@ class JobTokens(Protocol):
             user: the user name that came with it: a robot's full name, or a word that leaves it to the rules.
             address: of the client, for the audit log.
             request_id: for the same.
+            scopes: what a registry token is asked for, which decides between the rules of several robots; None where
+                the robot is to do things itself.
 
         Raises:
-            Unauthorized: the token is not valid, or fulfils no rule, or rules of several robots.
+            Unauthorized: the token is not valid, or fulfils no rule, or rules of several robots that may as much.
             Unavailable: its issuer's keys cannot be fetched.
         """
         ...
@@ -186,5 +195,8 @@ class Sight(Protocol):
         ...
 
     async def source(self, identity: Identity, digest: str) -> str | None:
-        """The name of a repository that has a blob and that `identity` may pull."""
+        """The name of a repository that has a blob and that `identity` may pull; None where none is found soon.
+
+        What it takes depends on what the identity may pull, not on where else the blob is: the time must not tell.
+        """
         ...

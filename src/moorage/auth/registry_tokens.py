@@ -42,8 +42,11 @@ class Allowed(msgspec.Struct, forbid_unknown_fields=True):
     repository: int = 0
 
 
-class Claims(msgspec.Struct, forbid_unknown_fields=True):
-    """What a token says; all of it is required. `kind` and `uid` are of `core.access.Identity`."""
+class Claims(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """What a token says; all of it is required but `pat`. `kind`, `uid` and `pat` are of `core.access.Identity`.
+
+    `pat` stands for what a personal access token is narrowed to: as scopes that could be too long for a token.
+    """
 
     iss: str
     aud: str
@@ -55,6 +58,7 @@ class Claims(msgspec.Struct, forbid_unknown_fields=True):
     access: list[Allowed]
     kind: str
     uid: int
+    pat: int = 0
 
 
 class UnknownKey(Exception):
@@ -165,8 +169,9 @@ def _identity(claims: Claims) -> Identity:
     catalog = any(
         entry.type == "registry" and entry.name == "catalog" and "*" in entry.actions for entry in claims.access
     )
+    credential = f"token:{claims.jti}"
     return Identity(
-        claims.sub, claims.kind, claims.uid, credential=f"token:{claims.jti}", access=access, catalog=catalog
+        claims.sub, claims.kind, claims.uid, credential=credential, access=access, catalog=catalog, pat=claims.pat
     )
 
 

@@ -110,18 +110,24 @@ class Client:
                 return
             asked = dict(parse_qsl(urlsplit(following).query))
 
-    def find(self, path: str, name: str, what: str) -> dict[str, Any]:
+    def find(
+        self, path: str, name: str, what: str, *, query: Mapping[str, Any] | None = None, several: str = ""
+    ) -> dict[str, Any]:
         """The object of a list that has this name (`?name=`); none ends the command.
 
         Args:
             path: of the list.
             name: in full.
             what: the kind of object, for the sentence.
+            query: more that the list is asked by.
+            several: how to choose where there are several of that name.
         """
-        for item in self.call("GET", path, query={"name": name})["items"]:
-            found: dict[str, Any] = item
-            return found
-        fail(f"There is no {what} {name}, or it is not yours to see.")
+        found: list[dict[str, Any]] = self.call("GET", path, query={"name": name, **(query or {})})["items"]
+        if not found:
+            fail(f"There is no {what} {name}, or it is not yours to see.")
+        if several and len(found) > 1:
+            fail(f"There are {len(found)} of the name {name}. {several}")
+        return found[0]
 
     def show(self, value: Mapping[str, Any]) -> None:
         """Print one object."""

@@ -23,6 +23,11 @@ Condition = Annotated[
     typer.Option(help='Any condition as JSON: {"claim": ["a", "b"], "one_of": [1, 2]}.', show_default=False),
 ]
 
+Robot = Annotated[
+    str | None,
+    typer.Option(help="The rule's robot; needed where several have a rule of that name.", show_default=False),
+]
+
 _COLUMNS = ("id", "name", "robot", "issuer", "audience", "disabled", "last_used_at")
 
 
@@ -61,9 +66,9 @@ def list_rules(
 
 
 @command(app, "show")
-def show_rule(client: Client, *, name: Name) -> None:
+def show_rule(client: Client, *, name: Name, robot: Robot = None) -> None:
     """Print one rule."""
-    _show(client, _find(client, name))
+    _show(client, _find(client, name, robot))
 
 
 @command(app, "change")
@@ -71,6 +76,7 @@ def change_rule(
     client: Client,
     *,
     name: Name,
+    robot: Robot = None,
     issuer: Issuer = None,
     audience: Audience = None,
     disabled: Annotated[
@@ -86,19 +92,20 @@ def change_rule(
     given = {key: value for key, value in body.items() if value is not None}
     if not given:
         fail("Nothing is to be changed; see --help for what can be.", 2)
-    _show(client, client.call("PATCH", f"/trust-rules/{_find(client, name)['id']}", body=given))
+    _show(client, client.call("PATCH", f"/trust-rules/{_find(client, name, robot)['id']}", body=given))
 
 
 @command(app, "delete")
-def delete_rule(client: Client, *, name: Name) -> None:
+def delete_rule(client: Client, *, name: Name, robot: Robot = None) -> None:
     """Remove a rule."""
-    rule = _find(client, name)
+    rule = _find(client, name, robot)
     client.call("DELETE", f"/trust-rules/{rule['id']}")
     client.done(f"{rule['name']} is gone.")
 
 
-def _find(client: Client, name: str) -> dict[str, Any]:
-    return client.find("/trust-rules", name, "trust rule")
+def _find(client: Client, name: str, robot: str | None) -> dict[str, Any]:
+    row = client.find("/robots", robot, "robot")["id"] if robot is not None else None
+    return client.find("/trust-rules", name, "trust rule", query={"robot_id": row}, several="Name one with --robot.")
 
 
 def _show(client: Client, rule: dict[str, Any]) -> None:

@@ -40,7 +40,8 @@ ADDRESS = (
         "http.host",
         Kind.URL,
         "Public URL of the registry; only scheme and host count. It is where a 401 sends clients for a token, and "
-        "where browsers come back to after a login. `Location` and `Link` are relative whatever it says.",
+        "where browsers come back to after a login. `Location` and `Link` are relative whatever it says. An open "
+        "registry takes changes of the management API by this name.",
         example="https://registry.example.com",
         default="the address by which the client came",
         status=Status.MAPPED,

@@ -69,6 +69,7 @@ class Identity:
         access: by repository name, what a Bearer token of ours allows; None for every other credential. With a
             token, nothing else is asked: it was asked when the token was given.
         catalog: whether a Bearer token allows the catalog; without meaning where `access` is None.
+        pat: id of the personal access token that this is or goes back to (refresh tokens, Bearer tokens); 0: to none.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Identity:
     scopes: tuple[Scope, ...] | None = None
     access: dict[str, TokenAccess] | None = field(default=None, hash=False)
     catalog: bool = False
+    pat: int = 0
 
 
 ANONYMOUS = Identity("", "anonymous")

@@ -40,6 +40,23 @@ def literal_prefix(glob: str) -> str:
     return glob.partition("*")[0]
 
 
+def may_meet(one: str, other: str) -> bool:
+    """Whether some name may match both globs; never No where one does. An empty glob matches every name."""
+    if not one or not other:
+        return True
+    if "*" not in one:
+        return fits(other, one)
+    if "*" not in other:
+        return fits(one, other)
+    begin, end = (literal_prefix(one), literal_prefix(other)), (one.rpartition("*")[2], other.rpartition("*")[2])
+    return _agree(*begin) and _agree(end[0][::-1], end[1][::-1])
+
+
+def _agree(one: str, other: str) -> bool:
+    """Whether one of two beginnings is that of the other."""
+    return one.startswith(other) or other.startswith(one)
+
+
 def _within_parts(text: str, places: set[int]) -> set[int]:
     """The places, and all behind them up to the ends of their parts; each is gone over once."""
     found: set[int] = set()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from moorage.core.access import ANONYMOUS, Caller
 from moorage.core.errors import RegistryError, RequestTimeout, UploadInterrupted
@@ -121,6 +121,11 @@ class Request:
         """Scheme and host by which the client reached us; those of `http.host` where that is configured."""
         return self._host or self._forwarded.origin(self._peer(), self.headers, self._scope.get("scheme", "http"))
 
+    def host_names(self) -> tuple[str, str]:
+        """The host that the client says it reached us by, and that of `http.host`; each empty where there is none."""
+        said = self._forwarded.origin(self._peer(), self.headers, self._scope.get("scheme", "http"))
+        return _host_of(said), _host_of(self._host)
+
     def _peer(self) -> str:
         peer = self._scope.get("client")
         return str(peer[0]) if peer else "unix"
@@ -177,6 +182,13 @@ class Request:
         """Return when the client has left. Only once the body was taken, or there is none."""
         while (await self._receive())["type"] != "http.disconnect":
             pass
+
+
+def _host_of(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
 
 
 def whole_number(text: str) -> int | None:

@@ -1,7 +1,8 @@
-"""Requests that a page of another site makes a browser send, with the browser's own credentials."""
+"""Requests that a page of another site makes a browser send, with the browser's own credentials or from its place."""
 
 from __future__ import annotations
 
+import ipaddress
 from typing import TYPE_CHECKING
 
 from moorage.core.errors import Denied
@@ -11,6 +12,11 @@ if TYPE_CHECKING:
 
 _ELSEWHERE = "This request comes from a page of another site, and was therefore not carried out."
 _UNSAID = "A change with a session needs the header Origin or Sec-Fetch-Site, which browsers send."
+
+_REBOUND = (
+    "An open registry takes changes here only by a loopback address or localhost, or by the host name that http.host "
+    "says: any page could lead a browser here by a name of its own."
+)
 
 
 def check_same_site(request: Request, *, needed: bool = True) -> None:
@@ -34,3 +40,24 @@ def check_same_site(request: Request, *, needed: bool = True) -> None:
         return
     if not ours:
         raise Denied(_ELSEWHERE)
+
+
+def check_open_host(request: Request) -> None:
+    """Refuse a change that a page may have led a browser to by a name of its own (DNS rebinding).
+
+    For registries without accounts: who can reach them may do everything, a browser on the same machine can, and to it
+    the page and the registry are then one site.
+
+    Raises:
+        Denied: the name by which we were reached is neither this machine's own nor the one that is configured.
+    """
+    name, configured = request.host_names()
+    if not name or (name != configured and not _is_loopback(name)):
+        raise Denied(_REBOUND)
+
+
+def _is_loopback(name: str) -> bool:
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return name == "localhost"

@@ -96,15 +96,23 @@ def find_source(connection: Connection, digest: str) -> str | None:
     return name
 
 
-def sources(connection: Connection, digest: str, limit: int) -> list[str]:
-    """Names of up to `limit` repositories that link a blob."""
-    statement = (
-        select(repositories.c.name)
-        .join(blob_links, blob_links.c.repository_id == repositories.c.id)
-        .where(blob_links.c.digest == digest)
-        .limit(limit)
+def source_among(connection: Connection, digest: str, names: Iterable[str]) -> str | None:
+    """The name of one of these repositories that links a blob.
+
+    It takes as long as there are names, wherever else the blob is: each is looked up in the key of the links.
+    """
+    # In the list of columns, as no join there can begin with all the links of the blob.
+    linked = (
+        select(blob_links.c.repository_id)
+        .where(blob_links.c.repository_id == repositories.c.id, blob_links.c.digest == digest)
+        .scalar_subquery()
     )
-    return list(connection.scalars(statement))
+    for some in batches(names):
+        statement = select(repositories.c.name, linked).where(repositories.c.name.in_(some))
+        found = [str(name) for name, link in connection.execute(statement) if link is not None]
+        if found:
+            return found[0]
+    return None
 
 
 def linked_digests(connection: Connection, repository_id: int, digests: Iterable[str]) -> set[str]:

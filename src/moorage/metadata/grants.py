@@ -206,9 +206,3 @@ def _select() -> Select[Any]:
 
 def _all(connection: Connection, statement: Select[Any]) -> list[Grant]:
     return [Grant(*row) for row in connection.execute(statement)]
-
-
-def is_admin(connection: Connection, user_id: int) -> bool:
-    """Whether a user is an admin of the system now."""
-    statement = select(users.c.admin).where(users.c.id == user_id, users.c.disabled.is_(False))
-    return bool(connection.execute(statement).scalar())

@@ -142,9 +142,9 @@ trust_rules = Table(
     Column("created_by", Text, nullable=False, default=""),
     Column("last_used_at", Double, nullable=True),
     Column("version", Integer, nullable=False),
-    UniqueConstraint("name"),
-    Index("ix_trust_rules_issuer", "issuer"),
-    Index("ix_trust_rules_robot_id", "robot_id"),
+    UniqueConstraint("robot_id", "name"),
+    Index("ix_trust_rules_issuer", "issuer", "id"),
+    Index("ix_trust_rules_name", "name", "id"),
     sqlite_autoincrement=True,
 )
 """Whose OIDC tokens are as good as a robot's secret. `conditions`: JSON, see `moorage.auth.trust`."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, literal, select, tuple_, update
 
 from moorage.metadata.pages import Page, in_page, insert_new
 from moorage.metadata.tables_access import robots, trust_rules
@@ -14,7 +14,10 @@ from moorage.metadata.tables_access import robots, trust_rules
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from sqlalchemy import Connection, Row, Select
+    from sqlalchemy import BindParameter, Connection, Row, Select
+
+_DIGITS = 18
+"""Of an id: any number of so many fits into 64 bits."""
 
 MOST_OF_AN_ISSUER = 1000
 """Rules of one issuer that are looked at."""
@@ -64,6 +67,11 @@ class TrustRule:
     last_used_at: float | None
     version: int
 
+    @property
+    def mark(self) -> str:
+        """Where it stands in lists by name: several robots may have a rule of one name."""
+        return f"{self.name} {self.id}"
+
 
 @dataclass(frozen=True, slots=True)
 class NewTrustRule:
@@ -101,24 +109,41 @@ def find_trust_rule(connection: Connection, row: int, *, hold: bool = False) -> 
     return _one(connection, _select().where(trust_rules.c.id == row))
 
 
-def find_trust_rule_by_name(connection: Connection, name: str) -> TrustRule | None:
-    """A rule by name."""
-    return _one(connection, _select().where(trust_rules.c.name == name))
+def has_trust_rule(connection: Connection, robot_id: int, name: str) -> bool:
+    """Whether a robot has a rule of that name."""
+    mine = select(trust_rules.c.id).where(trust_rules.c.robot_id == robot_id, trust_rules.c.name == name)
+    return connection.execute(mine).first() is not None
 
 
-def list_trust_rules(connection: Connection, page: Page) -> list[TrustRule]:
-    """All rules in the order of their names."""
-    return [_rule(row) for row in connection.execute(in_page(_select(), trust_rules.c.name, page))]
+def list_trust_rules(
+    connection: Connection, page: Page, *, robot_id: int | None = None, name: str = ""
+) -> list[TrustRule]:
+    """Rules in the order of their names, those of one name in that of their ids.
+
+    Args:
+        connection: reads.
+        page: which; `after` is the `mark` of the last one of the page before.
+        robot_id: only those of this robot.
+        name: only those of this name.
+    """
+    statement = in_page(_select(), trust_rules.c.name, Page("", page.limit, page.prefix)).order_by(trust_rules.c.id)
+    if page.after:
+        statement = statement.where(tuple_(trust_rules.c.name, trust_rules.c.id) > tuple_(*_place(page.after)))
+    if robot_id is not None:
+        statement = statement.where(trust_rules.c.robot_id == robot_id)
+    if name:
+        statement = statement.where(trust_rules.c.name == name)
+    return [_rule(row) for row in connection.execute(statement)]
 
 
-def list_robots_trust_rules(connection: Connection, robot_id: int, page: Page) -> list[TrustRule]:
-    """The rules of one robot in the order of their names."""
-    statement = _select().where(trust_rules.c.robot_id == robot_id)
-    return [_rule(row) for row in connection.execute(in_page(statement, trust_rules.c.name, page))]
+def live_rules_of(connection: Connection, issuer: str, robot: str = "") -> list[LiveRule]:
+    """The rules of an issuer that are switched on and whose robot is, in the order in which they were made.
 
-
-def live_rules_of(connection: Connection, issuer: str) -> list[LiveRule]:
-    """The rules of an issuer that are switched on and whose robot is, in the order in which they were made."""
+    Args:
+        connection: reads.
+        issuer: `iss` of a token.
+        robot: only those of this one, whose rules are then found however many others have; empty: of all.
+    """
     statement = (
         select(
             trust_rules.c.id,
@@ -134,14 +159,16 @@ def live_rules_of(connection: Connection, issuer: str) -> list[LiveRule]:
         .order_by(trust_rules.c.id)
         .limit(MOST_OF_AN_ISSUER)
     )
+    if robot:
+        statement = statement.where(robots.c.name == robot)
     return [
-        LiveRule(rule, name, audience, tuple(orjson.loads(conditions)), robot, robot_name, expires_at)
-        for rule, name, audience, conditions, robot, robot_name, expires_at in connection.execute(statement)
+        LiveRule(rule, name, audience, tuple(orjson.loads(conditions)), robot_id, robot_name, expires_at)
+        for rule, name, audience, conditions, robot_id, robot_name, expires_at in connection.execute(statement)
     ]
 
 
 def add_trust_rule(connection: Connection, new: NewTrustRule, now: float) -> int | None:
-    """Make a rule and return its id; None where the name is taken."""
+    """Make a rule and return its id; None where its robot has one of that name."""
     values = {
         "name": new.name,
         "robot_id": new.robot_id,
@@ -170,6 +197,13 @@ def remove_trust_rule(connection: Connection, row: int) -> None:
 def conditions_text(conditions: Sequence[Mapping[str, object]]) -> str:
     """Conditions as the column keeps them."""
     return orjson.dumps(list(conditions)).decode()
+
+
+def _place(mark: str) -> tuple[BindParameter[str], BindParameter[int]]:
+    """The name and id that a page begins behind. Without an id it begins behind all of that name."""
+    name, _, row = mark.partition(" ")
+    known = row.isascii() and row.isdigit() and len(row) < _DIGITS
+    return literal(name), literal(int(row) if known else 10**_DIGITS)
 
 
 def _select() -> Select[Any]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from moorage.core.errors import NameUnknown
-from moorage.metadata.repositories import find_repository, list_repositories
+from moorage.metadata.repositories import find_repository
 from moorage.metadata.tags import list_tags
 
 if TYPE_CHECKING:
@@ -55,11 +55,7 @@ class Listing:
         if not limit:
             return Page([], more=False)
         start = _storable(after)
-        if self._sight is not None:
-            names = await self._sight.repositories(caller.identity, start, limit + 1)
-        else:
-            names = await self._database.read(lambda connection: list_repositories(connection, start, limit + 1))
-        return _page(names, limit)
+        return _page(await self._sight.repositories(caller.identity, start, limit + 1), limit)
 
 
 def _limit(wanted: int | None, page: int) -> int:

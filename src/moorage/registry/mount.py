@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from moorage.core.events import Event
-from moorage.metadata.blobs import StoredBlob, find_linked, find_source, link_blob
+from moorage.metadata.blobs import StoredBlob, find_linked, link_blob
 from moorage.metadata.events import tell
 from moorage.metadata.repositories import find_repository
 from moorage.registry.trail import Trail
@@ -37,23 +37,21 @@ class Mount:
             and "absent" look the same.
         """
         self._writes.check_push(name)
-        if source is None and self._sight is not None:
-            source = await self._sight.source(caller.identity, digest)
-            if source is None:
-                return False
+        found = source if source is not None else await self._sight.source(caller.identity, digest)
+        if found is None:
+            return False
         now = self._clock.now()
         return await self._database.write(
-            lambda connection: _mount(connection, name, digest, source, caller, now, self._trail)
+            lambda connection: _mount(connection, name, digest, found, caller, now, self._trail)
         )
 
 
 def _mount(
-    connection: Connection, name: str, digest: Digest, source: str | None, caller: Caller, now: float, trail: Trail
+    connection: Connection, name: str, digest: Digest, source: str, caller: Caller, now: float, trail: Trail
 ) -> bool:
-    source = source if source is not None else find_source(connection, digest)
-    origin = find_repository(connection, source) if source is not None else None
+    origin = find_repository(connection, source)
     blob: StoredBlob | None = find_linked(connection, origin, digest) if origin is not None else None
-    if blob is None or source is None:
+    if blob is None:
         return False
     repository = trail.place(connection, name, caller, now)
     link_blob(connection, repository, digest, now)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class Parts:
     """The ports and settings that the use cases work with.
 
+    sight: what of all that is there each gets to see.
     audit: whether changes are written to the audit log.
-    sight: what of all that is there each gets to see; None where everybody sees everything.
     """
 
     database: Database
@@ -27,5 +27,5 @@ class Parts:
     settings: RegistrySettings
     clock: Clock
     ids: Ids
+    sight: Sight
     audit: bool = False
-    sight: Sight | None = None

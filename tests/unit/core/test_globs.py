@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moorage.core.globs import fits, literal_prefix, matches
+from moorage.core.globs import fits, literal_prefix, matches, may_meet
 
 PIECES = st.lists(st.sampled_from(["*", "**", "/", "a", "b", "ab"]), max_size=6)
 TEXTS = st.text("ab/", max_size=8)
@@ -51,3 +51,24 @@ def test_many_stars_go_over_each_place_once() -> None:
 @pytest.mark.parametrize(("glob", "prefix"), [("team/*", "team/"), ("team", "team"), ("**", ""), ("a*b", "a")])
 def test_what_all_that_match_begin_with(glob: str, prefix: str) -> None:
     assert literal_prefix(glob) == prefix
+
+
+@given(PIECES.map("".join), PIECES.map("".join), TEXTS)
+def test_globs_that_both_fit_something_may_meet(one: str, other: str, name: str) -> None:
+    if matches(one, name) and matches(other, name):
+        assert may_meet(one, other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "meets"),
+    [
+        ("team/secret/**", "team/*/x", True),
+        ("team/secret/**", "team/app/**", False),
+        ("team/secret/**", "team/secret/x", True),
+        ("team/secret/**", "team/secret", False),
+        ("**/x", "team/**/y", False),
+        ("", "team", True),
+    ],
+)
+def test_globs_that_may_meet(one: str, other: str, meets: bool) -> None:
+    assert may_meet(one, other) is may_meet(other, one) is meets

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from moorage.core.access import Identity
 from moorage.core.digest import digest_of
 from moorage.core.errors import BlobUnknown, Denied, ReadOnly
 from moorage.metadata.tables import repositories
+from moorage.registry.sight import OpenSight
 from moorage.testing.streams import read_all
 from tests.support.registry import ALICE, Registry
 
@@ -25,6 +27,17 @@ async def test_from_anywhere(registry: Registry) -> None:
     await registry.push_blob("from/here", DATA)
     assert await registry.mount.blob("to/there", DIGEST, None, ALICE)
     await registry.pull.blob("to/there", DIGEST)
+
+
+async def test_from_where_somebody_gets_to_see_it(registry: Registry) -> None:
+    class NoSight(OpenSight):
+        async def source(self, identity: Identity, digest: str) -> str | None:
+            return None
+
+    await registry.push_blob("from/here", DATA)
+    blind = Registry(registry.database, registry.store, sight=NoSight(registry.database))
+    assert not await blind.mount.blob("to/there", DIGEST, None, ALICE)
+    assert await blind.mount.blob("to/there", DIGEST, "from/here", ALICE)
 
 
 @pytest.mark.parametrize("source", ["from/other", "from/none", "to/there", None])

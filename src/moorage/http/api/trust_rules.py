@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
@@ -10,7 +9,6 @@ from pydantic import ConfigDict, Field
 
 from moorage.accounts.trust_rules import TrustRuleChange, TrustRules
 from moorage.auth.trust import MOST_CONDITIONS, parse_conditions, warnings_about
-from moorage.core.errors import ObjectUnknown
 from moorage.http.api.etags import IfMatch, set_etag
 from moorage.http.api.paging import Paged
 from moorage.http.api.shapes import MOST_ID, Body, ObjectId, PlainQuery, Shown, Text, given
@@ -105,13 +103,9 @@ async def list_trust_rules(
     prefix: PlainQuery = "",
     name: PlainQuery = "",
 ) -> TrustRulePage:
-    """Rules by name: of a robot for who manages it, all for system admins. `name` finds one."""
-    if name:
-        with suppress(ObjectUnknown):
-            return TrustRulePage(items=[_shown(await rules.find(caller, name))])
-        return TrustRulePage(items=[])
-    found = await rules.list(caller, robot_id=robot_id, prefix=prefix, after=page.after, limit=page.limit)
-    return TrustRulePage(items=[_shown(rule) for rule in page.cut(found, lambda rule: rule.name)])
+    """Rules by name: of a robot for who manages it, all for system admins. `name` finds one of each robot at most."""
+    found = await rules.list(caller, robot_id=robot_id, name=name, prefix=prefix, after=page.after, limit=page.limit)
+    return TrustRulePage(items=[_shown(rule) for rule in page.cut(found, lambda rule: rule.mark)])
 
 
 @router.post("/trust-rules", status_code=201)

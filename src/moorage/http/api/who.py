@@ -17,7 +17,7 @@ from moorage.core.access import ANONYMOUS, EVERYTHING, NOTHING, Caller, Identity
 from moorage.core.errors import ObjectUnknown, Unauthorized
 from moorage.http.api.door import REQUEST
 from moorage.http.cookies import read_cookies
-from moorage.http.same_site import check_same_site
+from moorage.http.same_site import check_open_host, check_same_site
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -56,7 +56,7 @@ class WhoAsks:
 
         Raises:
             Unauthorized: credentials that are wrong, or registry tokens.
-            Denied: a change asked for by a page of another site.
+            Denied: a change asked for by a page of another site, or by a strange name where the registry is open.
         """
         ours: OurRequest = request.scope[REQUEST]
         identity = await self._identity(ours)
@@ -69,6 +69,8 @@ class WhoAsks:
         secret = read_cookie(ours) if authorization is None and self._sessions is not None else None
         check_origin(ours, needed=secret is not None)
         if self._authenticator is None:
+            if ours.method not in _SAFE:
+                check_open_host(ours)
             return OPEN
         if secret is not None and self._sessions is not None:
             found = await self._sessions.identify(secret)

@@ -86,24 +86,28 @@ class TokenDoor:
     async def _get(self, request: Request) -> Response:
         form = Form(request.query_string)
         self._check_service(form)
-        proof = await self._basic(request)
+        proof = await self._basic(request, form)
         return await self._give(request, form, proof, offline=form.one("offline_token").lower() in _YES)
 
-    async def _basic(self, request: Request) -> Proof:
+    async def _basic(self, request: Request, form: Form) -> Proof:
         header = request.header(b"authorization")
         if header is None:
             return Proof(ANONYMOUS, 0)
         credentials = read_basic(header)
         if credentials is None:  # Bearer too: a token is not good for another one
             raise Unauthorized(UNREADABLE)
-        return await self._login.prove(credentials[0], credentials[1].decode(), request.address, request.id)
+        return await self._prove(request, form, credentials[0], credentials[1].decode())
+
+    async def _prove(self, request: Request, form: Form, user: str, password: str) -> Proof:
+        scopes = parse_scopes(form.all("scope"))
+        return await self._login.prove(user, password, request.address, request.id, scopes)
 
     async def _post(self, request: Request) -> Response:
         form = await read_form(request)
         self._check_service(form)
         grant = form.one("grant_type")
         if grant == "password":
-            proof = await self._login.prove(form.one("username"), form.one("password"), request.address, request.id)
+            proof = await self._prove(request, form, form.one("username"), form.one("password"))
             offline = form.one("access_type") == "offline"
             return await self._give(request, form, proof, offline=offline)
         if grant == "refresh_token":
@@ -123,7 +127,7 @@ class TokenDoor:
             )
         if form.one("actor_token") or form.one("requested_token_type") not in ("", ISSUED, _SUBJECTS[0]):
             raise BadForm("Only access tokens for the subject itself are given here.")
-        proof = await self._login.prove(form.one("username") or "oidc", token, request.address, request.id)
+        proof = await self._prove(request, form, form.one("username") or "oidc", token)
         return await self._give(request, form, proof, more={"issued_token_type": ISSUED, "token_type": "Bearer"})
 
     async def _give(
