@@ -54,12 +54,15 @@ class LimitSettings:
     """Limits of all kinds.
 
     storage: "database", shared by all workers and instances, or "memory", each worker for itself.
+    secret: for all who share it: names, addresses and passwords are counted as HMACs under it. Not needed with accounts
+        of our own, which have one.
     """
 
     storage: str = "database"
     logins: LoginLimits = field(default_factory=LoginLimits)
     requests: Rates = field(default_factory=Rates)
     pulls: Rates = field(default_factory=Rates)
+    secret: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

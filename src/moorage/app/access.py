@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -10,14 +11,19 @@ if TYPE_CHECKING:
 
     from moorage.accounts.journal import Journal
     from moorage.accounts.login import Login
+    from moorage.accounts.login_watch import Watch
+    from moorage.auth.external_settings import ExternalSettings
     from moorage.auth.passwords import Passwords
     from moorage.auth.ports import Attempts, Authenticator, CertificateOwners, PasswordSource, Policy, Sight
-    from moorage.auth.settings import LocalSettings
+    from moorage.auth.settings import HtpasswdSettings, LocalSettings
     from moorage.config.settings import Settings
     from moorage.core.clock import Clock
     from moorage.http.door import Door
     from moorage.http.v2.guard import Guard
     from moorage.metadata.database import Database
+
+PATIENCE = 1.0
+"""Seconds after which the counters of failed logins are asked again where a password comes with every request."""
 
 
 @dataclass(slots=True)
@@ -29,7 +35,7 @@ class Access:
         policy: what they may do; None as above.
         sight: what they get to see in lists; None where everybody who may list sees all.
         certificates: whose client certificates are; None where they are not looked at.
-        journal: where refusals and logins are noted; None where everybody may do everything.
+        journal: where refusals and logins are noted; None without an audit log where everybody may do everything.
         login, passwords, attempts: of accounts of our own; None in other modes.
         doors: of the root beside `/v2/`.
         starts: to be awaited once the database is open, before anything is served.
@@ -65,34 +71,44 @@ def access_of(
 ) -> Access:
     """What the section `auth` asks for.
 
-    attempts: makes who counts failed logins, given a secret that all workers share; called in mode `local` only.
+    attempts: makes who counts failed logins, given a secret that all workers share.
     """
-    if settings.htpasswd is not None:
-        from moorage.auth.basic import BasicAuthenticator, password_executor
-        from moorage.auth.htpasswd import HtpasswdFile
-        from moorage.auth.plain_policy import PlainPolicy
-
-        basic = BasicAuthenticator(HtpasswdFile(settings.htpasswd), password_executor())
-        return _with_journal(Access(basic, PlainPolicy()), settings, database, clock)
-    if settings.token is not None:
-        from moorage.auth.external_tokens import ExternalTokens
-        from moorage.auth.plain_policy import PlainPolicy
-
-        tokens = ExternalTokens(settings.token, clock)
-        return _with_journal(Access(tokens, PlainPolicy()), settings, database, clock)
     if settings.local is not None:
         return _local(settings, settings.local, database, clock, attempts)
-    return Access()
-
-
-def _with_journal(access: Access, settings: Settings, database: Database, clock: Clock) -> Access:
-    """What is refused goes to the audit log, where there is one."""
+    if settings.auth == "none" and not settings.audit.enabled:
+        return Access()
     from moorage.accounts.journal import Journal
+    from moorage.accounts.login_watch import Watch
 
-    access.journal = Journal(database, clock, audit=settings.audit.enabled)
-    access.tasks.append(access.journal.run)
-    access.closes.append(access.journal.close)
+    journal = Journal(database, clock, audit=settings.audit.enabled)
+    access = Access(journal=journal, tasks=[journal.run], closes=[journal.close])
+    if settings.htpasswd is not None:
+        _htpasswd(access, settings.htpasswd, Watch(journal, clock, attempts(_secret(settings)), patience=PATIENCE))
+    elif settings.token is not None:
+        _external(access, settings.token, clock, Watch(journal, clock))
     return access
+
+
+def _htpasswd(access: Access, settings: HtpasswdSettings, watch: Watch) -> None:
+    from moorage.auth.basic import BasicAuthenticator, password_executor
+    from moorage.auth.htpasswd import HtpasswdFile
+    from moorage.auth.plain_policy import PlainPolicy
+
+    access.authenticator = BasicAuthenticator(HtpasswdFile(settings), password_executor(), watch=watch)
+    access.policy = PlainPolicy()
+
+
+def _external(access: Access, settings: ExternalSettings, clock: Clock, watch: Watch) -> None:
+    from moorage.auth.external_tokens import ExternalTokens
+    from moorage.auth.plain_policy import PlainPolicy
+
+    access.authenticator = ExternalTokens(settings, clock, watch=watch)
+    access.policy = PlainPolicy()
+
+
+def _secret(settings: Settings) -> bytes:
+    """What failed logins are counted under: where no file could be made for it, each worker counts by itself."""
+    return settings.limits.secret.encode() or secrets.token_bytes(32)
 
 
 def _local(
@@ -107,6 +123,7 @@ def _local(
     from moorage.accounts.journal import Journal
     from moorage.accounts.keys import Keys
     from moorage.accounts.login import Challenges, Login
+    from moorage.accounts.login_watch import Watch
     from moorage.accounts.policy import DatabasePolicy
     from moorage.accounts.refresh import RefreshTokens
     from moorage.accounts.sight import DatabaseSight
@@ -117,9 +134,10 @@ def _local(
     from moorage.auth.slow_checks import password_executor
     from moorage.http.token.door import TokenDoor
 
-    journal = Journal(database, clock, audit=settings.audit.enabled)
-    oidc = Oidc(local, database, clock, journal)
     counted = attempts(master_key(local.secret))
+    journal = Journal(database, clock, audit=settings.audit.enabled)
+    watch = Watch(journal, clock, counted)
+    oidc = Oidc(local, database, clock, journal)
     reader = TokenReader(local.issuer, local.service, clock)
     keys = Keys(database, local, reader, clock)
     passwords = Passwords(password_executor())
@@ -133,7 +151,7 @@ def _local(
         journal,
         challenges=Challenges(local.realm, local.service, settings.http.prefix.rstrip("/")),
         sources=sources,
-        attempts=counted,
+        watch=watch,
         jobs=oidc,
     )
     policy = DatabasePolicy(database, clock)
@@ -147,7 +165,7 @@ def _local(
         journal,
         counted,
         DatabaseSight(database, clock),
-        certificates=_certificates(local, database, clock, journal),
+        certificates=_certificates(local, database, clock, watch),
         doors=[TokenDoor(login, issue, refresh, keys, local.service), oidc.door()],
         starts=[keys.load],
         tasks=[keys.run, journal.run],
@@ -155,13 +173,13 @@ def _local(
     )
 
 
-def _certificates(local: LocalSettings, database: Database, clock: Clock, journal: Journal) -> CertificateOwners | None:
+def _certificates(local: LocalSettings, database: Database, clock: Clock, watch: Watch) -> CertificateOwners | None:
     if local.certificates is None:
         return None
     from moorage.accounts.certificate_login import CertificateLogin
     from moorage.auth.certificates import Certificates
 
-    return CertificateLogin(database, clock, Certificates(local.certificates, clock), journal)
+    return CertificateLogin(database, clock, Certificates(local.certificates, clock), watch)
 
 
 def _directories(local: LocalSettings) -> list[PasswordSource]:

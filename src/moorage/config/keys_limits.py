@@ -106,7 +106,7 @@ LIMITS = (
         source=Source.OWN,
         choices=("database", "memory"),
     ),
-    _own("limits.logins", Kind.SECTION, "Failed logins with `auth.local`; too many make further ones wait (429)."),
+    _own("limits.logins", Kind.SECTION, "Failed logins with `auth.local` and `auth.htpasswd`; too many make further ones wait (429)."),
     _own("limits.logins.enabled", Kind.FLAG, "Whether they are counted.", example="false", default="true"),
     _own(
         "limits.logins.pair",
@@ -118,7 +118,7 @@ LIMITS = (
     _own(
         "limits.logins.address",
         Kind.TEXT,
-        "Failures from one address, whatever the account.",
+        "Failures from one address, whatever the account. Accounts that lately logged in from there are exempt.",
         example="30/10m",
         default="50/15m",
     ),

@@ -21,6 +21,8 @@ NAMED = (
     " AND detail LIKE '%\"last\":' || CAST(NEW.sequence AS TEXT) || '}')"
 )
 THERE = "EXISTS (SELECT 1 FROM audit WHERE sequence = NEW.sequence AND hash = NEW.hash)"
+TAKEN_ID = "EXISTS (SELECT 1 FROM audit WHERE id = NEW.id)"
+TAKEN_PLACE = "EXISTS (SELECT 1 FROM audit WHERE sequence = NEW.sequence AND id <> OLD.id)"
 BEYOND = "NOT EXISTS (SELECT 1 FROM audit_anchors WHERE sequence >= NEW.sequence)"
 SUPERSEDED = "OLD.sequence < (SELECT max(sequence) FROM audit_anchors)"
 FORWARD = f"OLD.name = 'head' AND NEW.name = 'head' AND NEW.sequence > OLD.sequence AND {THERE}"
@@ -42,13 +44,11 @@ def _sqlite() -> None:
     for name, when in (
         (
             "audit_addition",
-            "BEFORE INSERT ON audit WHEN NEW.sequence IS NOT NULL OR NEW.hash IS NOT NULL"
-            " OR EXISTS (SELECT 1 FROM audit WHERE id = NEW.id)",
+            f"BEFORE INSERT ON audit WHEN NEW.sequence IS NOT NULL OR NEW.hash IS NOT NULL OR {TAKEN_ID}",
         ),
         (
             "audit_place",
-            "BEFORE UPDATE OF sequence ON audit"
-            " WHEN EXISTS (SELECT 1 FROM audit WHERE sequence = NEW.sequence AND id <> OLD.id)",
+            f"BEFORE UPDATE OF sequence ON audit WHEN {TAKEN_PLACE}",
         ),
         ("audit_anchor", f"BEFORE INSERT ON audit_anchors WHEN NOT ({BEYOND} AND {THERE} AND {NAMED})"),
         ("audit_anchor_change", "BEFORE UPDATE ON audit_anchors"),
