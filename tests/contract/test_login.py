@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import insert, select
 
 from moorage.accounts.certificate_login import CertificateLogin
-from moorage.accounts.login_watch import Watch
+from moorage.accounts.login_watch import WatchedLogins
 from moorage.auth.certificate_settings import CertificateRule
 from moorage.auth.certificates import CertificateRefused
 from moorage.auth.passwords import hash_password
@@ -248,7 +248,7 @@ class Certificates:
 
 async def test_a_certificate_is_a_login_too(world: World) -> None:
     row, name = await world.user()
-    watch = Watch(world.journal, world.clock)
+    watch = WatchedLogins(world.journal, world.clock)
     owners = CertificateLogin(world.database, world.clock, Certificates(name), watch)  # type: ignore[arg-type]
     address = f"{name}.test"
     for _ in range(5):

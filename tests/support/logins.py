@@ -14,7 +14,7 @@ from sqlalchemy import delete, insert, select, update
 from moorage.accounts.journal import Journal
 from moorage.accounts.keys import Keys
 from moorage.accounts.login import Challenges, Login
-from moorage.accounts.login_watch import Watch
+from moorage.accounts.login_watch import WatchedLogins
 from moorage.accounts.refresh import RefreshTokens
 from moorage.auth.passwords import Passwords, hash_password
 from moorage.auth.ports import Arrival
@@ -105,7 +105,7 @@ class World:
             self.journal,
             challenges=Challenges(),
             sources=sources,
-            watch=Watch(self.journal, self.clock, self.attempts),
+            watch=WatchedLogins(self.journal, self.clock, self.attempts),
         )
 
     async def user(self, **values: object) -> tuple[int, str]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from moorage.accounts.arrivals import arrive
-from moorage.accounts.login_watch import Watch
+from moorage.accounts.login_watch import WatchedLogins
 from moorage.accounts.vouched import Vouched
 from moorage.auth.basic import read_basic
 from moorage.auth.random_secrets import PAT, ROBOT, hash_secret, kind_of
@@ -118,7 +118,7 @@ class Login:
         self._challenges = challenges
         self._sources = tuple(sources)
         self._jobs = jobs
-        self._watch: LoginWatch = Watch(journal, clock) if watch is None else watch
+        self._watch: LoginWatch = WatchedLogins(journal, clock) if watch is None else watch
         self._vouched = Vouched()
 
     def known(self, authorization: str | None) -> Identity | None:

@@ -37,7 +37,7 @@ class NoAttempts:
         """Nothing to forget."""
 
 
-class Watch:
+class WatchedLogins:
     """An implementation of `moorage.auth.ports.LoginWatch`.
 
     Args:

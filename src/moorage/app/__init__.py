@@ -89,8 +89,8 @@ def build(settings: Settings, run: Run, probe: Probe = no_probe) -> Root:
     sweeper = Sweeper(database, uploads, _purge(settings), settings.events, clock)
     keeper = _Keeper(run.supervisor, [metrics.flush, trim_heap], [access.flush])
     watching = watch(settings, database, clock, metrics)
-    who = access_of(settings, database, clock, partial(login_attempts, settings, database, clock, metrics))
-    guard = who.guard()
+    who = access_of(settings, database, clock, watching, partial(login_attempts, settings, database, clock, metrics))
+    guard = who.guard(watching.journal)
     parts = Parts(database, blobs, uploads, settings.registry, clock, RandomIds(), settings.audit.enabled, who.sight)
 
     async def startup() -> None:
@@ -119,6 +119,8 @@ def build(settings: Settings, run: Run, probe: Probe = no_probe) -> Root:
         local=settings.local,
         passwords=who.passwords,
         attempts=who.attempts,
+        limit=watching.requests,
+        note=watching.journal.note if watching.journal is not None else None,
         prefix=settings.http.prefix.rstrip("/"),
     )
     return Root(

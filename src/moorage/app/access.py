@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
     from moorage.accounts.journal import Journal
     from moorage.accounts.login import Login
-    from moorage.accounts.login_watch import Watch
+    from moorage.accounts.login_watch import WatchedLogins
+    from moorage.app.audit import Watch
     from moorage.auth.external_settings import ExternalSettings
     from moorage.auth.passwords import Passwords
     from moorage.auth.ports import Attempts, Authenticator, CertificateOwners, PasswordSource, Policy, Sight
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from moorage.config.settings import Settings
     from moorage.core.clock import Clock
     from moorage.http.door import Door
+    from moorage.http.request_limit import RequestLimit
     from moorage.http.v2.guard import Guard
     from moorage.metadata.database import Database
 
@@ -35,7 +37,6 @@ class Access:
         policy: what they may do; None as above.
         sight: what they get to see in lists; None where everybody who may list sees all.
         certificates: whose client certificates are; None where they are not looked at.
-        journal: where refusals and logins are noted; None without an audit log where everybody may do everything.
         login, passwords, attempts: of accounts of our own; None in other modes.
         doors: of the root beside `/v2/`.
         starts: to be awaited once the database is open, before anything is served.
@@ -47,7 +48,6 @@ class Access:
     policy: Policy | None = None
     login: Login | None = None
     passwords: Passwords | None = None
-    journal: Journal | None = None
     attempts: Attempts | None = None
     sight: Sight | None = None
     certificates: CertificateOwners | None = None
@@ -56,40 +56,48 @@ class Access:
     tasks: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     closes: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
 
-    def guard(self) -> Guard | None:
+    def guard(self, journal: Journal | None) -> Guard | None:
         """What stands before `/v2/`; None where everybody may do everything."""
         if self.authenticator is None or self.policy is None:
             return None
         from moorage.http.v2.guard import Guard
 
-        note = self.journal.note if self.journal is not None else None
+        note = journal.note if journal is not None else None
         return Guard(self.authenticator, self.policy, self.certificates, note)
 
 
 def access_of(
-    settings: Settings, database: Database, clock: Clock, attempts: Callable[[bytes], Attempts | None]
+    settings: Settings,
+    database: Database,
+    clock: Clock,
+    watching: Watch,
+    attempts: Callable[[bytes], Attempts | None],
 ) -> Access:
     """What the section `auth` asks for.
 
-    attempts: makes who counts failed logins, given a secret that all workers share.
+    Args:
+        settings: all of them.
+        database: facts.
+        clock: time.
+        watching: where logins and refusals are noted, and requests limited.
+        attempts: makes who counts failed logins, given a secret that all workers share.
     """
-    if settings.local is not None:
-        return _local(settings, settings.local, database, clock, attempts)
-    if settings.auth == "none" and not settings.audit.enabled:
-        return Access()
-    from moorage.accounts.journal import Journal
-    from moorage.accounts.login_watch import Watch
+    access, journal = Access(), watching.journal
+    if journal is None:
+        return access
+    from moorage.accounts.login_watch import WatchedLogins
 
-    journal = Journal(database, clock, audit=settings.audit.enabled)
-    access = Access(journal=journal, tasks=[journal.run], closes=[journal.close])
+    if settings.local is not None:
+        return _local(settings, settings.local, database, clock, journal, attempts, watching.requests)
     if settings.htpasswd is not None:
-        _htpasswd(access, settings.htpasswd, Watch(journal, clock, attempts(_secret(settings)), patience=PATIENCE))
+        counted = attempts(_secret(settings))
+        _htpasswd(access, settings.htpasswd, WatchedLogins(journal, clock, counted, patience=PATIENCE))
     elif settings.token is not None:
-        _external(access, settings.token, clock, Watch(journal, clock))
+        _external(access, settings.token, clock, WatchedLogins(journal, clock))
     return access
 
 
-def _htpasswd(access: Access, settings: HtpasswdSettings, watch: Watch) -> None:
+def _htpasswd(access: Access, settings: HtpasswdSettings, watch: WatchedLogins) -> None:
     from moorage.auth.basic import BasicAuthenticator, password_executor
     from moorage.auth.htpasswd import HtpasswdFile
     from moorage.auth.plain_policy import PlainPolicy
@@ -98,7 +106,7 @@ def _htpasswd(access: Access, settings: HtpasswdSettings, watch: Watch) -> None:
     access.policy = PlainPolicy()
 
 
-def _external(access: Access, settings: ExternalSettings, clock: Clock, watch: Watch) -> None:
+def _external(access: Access, settings: ExternalSettings, clock: Clock, watch: WatchedLogins) -> None:
     from moorage.auth.external_tokens import ExternalTokens
     from moorage.auth.plain_policy import PlainPolicy
 
@@ -116,14 +124,15 @@ def _local(
     local: LocalSettings,
     database: Database,
     clock: Clock,
+    journal: Journal,
     attempts: Callable[[bytes], Attempts | None],
+    limit: RequestLimit | None,
 ) -> Access:
     """Accounts of our own: the login chain, the keys, the token endpoint."""
     from moorage.accounts.issue import Issue
-    from moorage.accounts.journal import Journal
     from moorage.accounts.keys import Keys
     from moorage.accounts.login import Challenges, Login
-    from moorage.accounts.login_watch import Watch
+    from moorage.accounts.login_watch import WatchedLogins
     from moorage.accounts.policy import DatabasePolicy
     from moorage.accounts.refresh import RefreshTokens
     from moorage.accounts.sight import DatabaseSight
@@ -135,8 +144,7 @@ def _local(
     from moorage.http.token.door import TokenDoor
 
     counted = attempts(master_key(local.secret))
-    journal = Journal(database, clock, audit=settings.audit.enabled)
-    watch = Watch(journal, clock, counted)
+    watch = WatchedLogins(journal, clock, counted)
     oidc = Oidc(local, database, clock, journal)
     reader = TokenReader(local.issuer, local.service, clock)
     keys = Keys(database, local, reader, clock)
@@ -162,18 +170,19 @@ def _local(
         policy,
         login,
         passwords,
-        journal,
         counted,
         DatabaseSight(database, clock),
         certificates=_certificates(local, database, clock, watch),
-        doors=[TokenDoor(login, issue, refresh, keys, local.service), oidc.door()],
+        doors=[TokenDoor(login, issue, refresh, keys, local.service, limit), oidc.door()],
         starts=[keys.load],
-        tasks=[keys.run, journal.run],
-        closes=[oidc.close, *(each.close for each in sources), journal.close],
+        tasks=[keys.run],
+        closes=[oidc.close, *(each.close for each in sources)],
     )
 
 
-def _certificates(local: LocalSettings, database: Database, clock: Clock, watch: Watch) -> CertificateOwners | None:
+def _certificates(
+    local: LocalSettings, database: Database, clock: Clock, watch: WatchedLogins
+) -> CertificateOwners | None:
     if local.certificates is None:
         return None
     from moorage.accounts.certificate_login import CertificateLogin

@@ -95,6 +95,8 @@ def _rates(section: str, what: str, counted: str) -> tuple[Key, ...]:
     )
 
 
+_REQUESTS = "A limit against abuse: all requests to `/v2/`, `/token` and `/api/v1` count, refused ones too."
+
 LIMITS = (
     _own("limits", Kind.SECTION, "How often somebody may do something."),
     Key(
@@ -106,7 +108,11 @@ LIMITS = (
         source=Source.OWN,
         choices=("database", "memory"),
     ),
-    _own("limits.logins", Kind.SECTION, "Failed logins with `auth.local` and `auth.htpasswd`; too many make further ones wait (429)."),
+    _own(
+        "limits.logins",
+        Kind.SECTION,
+        "Failed logins with `auth.local` and `auth.htpasswd`; too many make further ones wait (429).",
+    ),
     _own("limits.logins.enabled", Kind.FLAG, "Whether they are counted.", example="false", default="true"),
     _own(
         "limits.logins.pair",
@@ -129,6 +135,6 @@ LIMITS = (
         example="1000/1h",
         default="200/1h",
     ),
-    *_rates("limits.requests", "requests somebody may make", "A limit against abuse: all requests below `/v2/` count."),
+    *_rates("limits.requests", "requests somebody may make", _REQUESTS),
     *_rates("limits.pulls", "manifests somebody may get", "As Docker Hub counts: GET of a manifest, not HEAD."),
 )

@@ -12,7 +12,7 @@ import pytest
 
 from moorage.accounts.attempts import LoginAttempts
 from moorage.accounts.counters import LocalCounters
-from moorage.accounts.login_watch import LOGIN_SECONDS, Watch
+from moorage.accounts.login_watch import LOGIN_SECONDS, WatchedLogins
 from moorage.accounts.settings import LoginLimits, Rate
 from moorage.auth.basic import BasicAuthenticator
 from moorage.auth.external_tokens import ExternalTokens
@@ -61,7 +61,7 @@ class Setup:
         self.notes = Notes()
         self.counters = Counted(None, self.clock)
         attempts = LoginAttempts(self.counters, LIMITS, b"secret", self.clock)
-        watch = Watch(self.notes, self.clock, attempts, patience=1.0)  # type: ignore[arg-type]
+        watch = WatchedLogins(self.notes, self.clock, attempts, patience=1.0)  # type: ignore[arg-type]
         file.write_bytes(b"alice:" + bcrypt.hashpw(b"right", bcrypt.gensalt(4)) + b"\n")
         self.auth = BasicAuthenticator(
             HtpasswdFile(HtpasswdSettings("realm", file)), executor, self.clock.now, watch=watch
@@ -123,7 +123,7 @@ async def test_who_fails_elsewhere_is_found_out_within_the_patience(setup: Setup
 
 async def test_tokens_of_another_server_are_noted(tmp_path: Path) -> None:
     issuer, notes = Issuer(tmp_path), Notes()
-    watch = Watch(notes, SystemClock())  # type: ignore[arg-type]
+    watch = WatchedLogins(notes, SystemClock())  # type: ignore[arg-type]
     door = ExternalTokens(issuer.settings(), SystemClock(), watch=watch)
     for _ in range(3):
         await door.identify(f"Bearer {issuer.token(issuer.claims(rights('team/app', 'pull')))}", HERE)
