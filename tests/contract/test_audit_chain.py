@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from moorage.accounts import audit_log, audit_pulls
 from moorage.accounts.audit_log import AuditFilter, AuditLog, Finding, as_json
-from moorage.accounts.audit_pulls import PullLog
+from moorage.accounts.audit_pulls import BLOB, PullLog
 from moorage.accounts.audit_seal import remove_old_entries, seal_entries
 from moorage.core.access import ANONYMOUS, Caller, Identity
 from moorage.core.audit import FAILED, OK, REFUSED, AuditEntry
@@ -513,10 +513,15 @@ async def test_pulls_are_written_together(facts: Facts, database: Database, cloc
     for _ in range(3):
         pulls.note(ALICE, "team/app", "sha256:aa", "v1")
     pulls.note(ALICE, "team/app", "sha256:aa")
+    for _ in range(2):
+        pulls.note(ALICE, "team/app", "sha256:bb", action=BLOB)
     pulls.note(replace(ALICE, identity=ANONYMOUS), "team/gone", "sha256:aa")
-    assert await pulls.flush() == 3
+    assert await pulls.flush() == 4
     assert await pulls.flush() == 0
-    page = await AuditLog(database).list(AuditFilter(action="manifest.pull"), newest_first=False)
+    log = AuditLog(database)
+    (blob,) = (await log.list(AuditFilter(action="blob.pull"))).entries
+    assert (blob.actor, blob.project_id, orjson.loads(blob.detail)) == ("alice", 1, {"digest": "sha256:bb", "count": 2})
+    page = await log.list(AuditFilter(action="manifest.pull"), newest_first=False)
     told = [(row.actor, row.target, row.project_id, orjson.loads(row.detail)) for row in page.entries]
     assert told == [
         ("alice", "team/app", 1, {"digest": "sha256:aa", "tag": "v1", "count": 3}),

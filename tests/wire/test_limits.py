@@ -114,7 +114,7 @@ def test_requests_at_every_door_are_one_limit(server: Server) -> None:
         )
         wait_until(lambda: client.get("/token").status == 429)
         for path in ("/token", "/api/v1/me", "/v2/", "/v2/some/name/tags/list"):
-            wait_until(lambda path=path: client.get(path).status == 429)  # type: ignore[misc]
+            wait_until(lambda path=path: client.get(path).status == 429)
     told = "SELECT actor, address FROM audit WHERE action = 'limit' AND detail LIKE '%requests%'"
     wait_until(lambda: set(rows(server, told)) == {("limited", "127.0.0.1")})
 
@@ -189,6 +189,10 @@ def test_the_audit_log_tells_who_pulled_and_is_sealed(serve: Serve, tmp_path: Pa
         manifest = client.push_image("some/name", "v1", b"layer")
         for _ in range(5):
             client.get("/v2/some/name/manifests/v1").expect(200)
+        for span in ((), [("Range", "bytes=0-1")], [("Range", "bytes=0-1,3-4")]):
+            client.get(f"/v2/some/name/blobs/{digest(b'layer')}", span).expect(200, 206)
+        client.ask("HEAD", f"/v2/some/name/blobs/{digest(b'layer')}").expect(200)
+        client.get(f"/v2/some/name/blobs/{digest(b'other')}").expect(404)
     pulls = "SELECT actor, target, outcome, detail, address FROM audit WHERE action = 'manifest.pull'"
     wait_until(lambda: rows(server, pulls))
     wait_until(lambda: not rows(server, "SELECT 1 FROM audit WHERE hash IS NULL"))
@@ -197,5 +201,8 @@ def test_the_audit_log_tells_who_pulled_and_is_sealed(serve: Serve, tmp_path: Pa
     details = [json.loads(row[3]) for row in found]
     assert {detail["digest"] for detail in details} == {manifest}
     assert sum(detail.get("count", 1) for detail in details) == 5
+    blobs = [json.loads(row[0]) for row in rows(server, "SELECT detail FROM audit WHERE action = 'blob.pull'")]
+    assert {blob["digest"] for blob in blobs} == {digest(b"layer")}
+    assert sum(blob.get("count", 1) for blob in blobs) == 3
     sequences = [row[0] for row in rows(server, "SELECT sequence FROM audit ORDER BY id")]
     assert sequences == list(range(1, len(sequences) + 1))

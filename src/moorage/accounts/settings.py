@@ -93,11 +93,13 @@ class AuditSettings:
 
     enabled: whether it is written.
     pulls: whether pulls are in it.
+    blobs: whether those of blobs are among them.
     keep_seconds: how long an entry is kept; 0 for ever.
     syslog: a collector that gets every entry too.
     """
 
     enabled: bool = False
     pulls: bool = True
+    blobs: bool = True
     keep_seconds: int = 31_536_000
     syslog: SyslogSettings | None = None

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
 
-    from moorage.accounts.audit_pulls import PullLog
+    from moorage.app.audit import Watch
     from moorage.blobs.ports import BlobStore, UploadStore
     from moorage.config.settings import Settings
     from moorage.http.v2.guard import Guard
@@ -124,7 +124,7 @@ def build(settings: Settings, run: Run, probe: Probe = no_probe) -> Root:
         prefix=settings.http.prefix.rstrip("/"),
     )
     return Root(
-        DistributionApi(_routes(parts, settings, guard, watching.pulls), guard, watching.gate),
+        DistributionApi(_routes(parts, settings, guard, watching), guard, watching.gate),
         health,
         settings.http,
         metrics=metrics,
@@ -148,13 +148,13 @@ def _purge(settings: Settings) -> UploadPurgeSettings:
     return replace(settings.purge, enabled=False) if settings.registry.readonly else settings.purge
 
 
-def _routes(parts: Parts, settings: Settings, guard: Guard | None, pulls: PullLog | None) -> Table:
+def _routes(parts: Parts, settings: Settings, guard: Guard | None, watching: Watch) -> Table:
     pull, delete = Pull(parts), Delete(parts)
     folder = str(settings.blobs.root / "uploads") if settings.blobs.driver == "filesystem" else None
     spool = Spool(settings.registry.manifest_limit, folder)
     return table(
-        Manifests(pull, Push(parts), delete, spool, pulls),
-        Blobs(pull, delete),
+        Manifests(pull, Push(parts), delete, spool, watching.pulls),
+        Blobs(pull, delete, watching.pulls if settings.audit.blobs else None),
         UploadSessions(Uploads(parts), Mount(parts), guard),
         Lists(Listing(parts), Referrers(parts)),
     )

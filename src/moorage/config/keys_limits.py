@@ -27,6 +27,13 @@ AUDIT = (
         default="true, but false with `auth: none`, where nobody has a name",
     ),
     _own("audit.pulls", Kind.FLAG, "Whether pulls are in it.", example="false", default="true"),
+    _own(
+        "audit.blobs",
+        Kind.FLAG,
+        "Whether downloads of blobs are among the pulls; without them a pull is that of its manifest.",
+        example="false",
+        default="true",
+    ),
     Key(
         "audit.keep",
         Kind.DURATION,
