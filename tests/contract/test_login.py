@@ -10,6 +10,8 @@ import pytest
 from sqlalchemy import insert, select
 
 from moorage.accounts.certificate_login import CertificateLogin
+from moorage.accounts.issue import Issue
+from moorage.accounts.login import Challenges, Login
 from moorage.accounts.login_watch import WatchedLogins
 from moorage.auth.certificate_settings import CertificateRule
 from moorage.auth.certificates import CertificateRefused
@@ -17,7 +19,7 @@ from moorage.auth.passwords import hash_password
 from moorage.auth.ports import Arrival
 from moorage.auth.random_secrets import PAT, REFRESH, ROBOT, SESSION, new_secret
 from moorage.auth.registry_tokens import Claims, write_token
-from moorage.core.access import ANONYMOUS, SYSTEM, Identity, Scope
+from moorage.core.access import ANONYMOUS, SYSTEM, Caller, Identity, Scope
 from moorage.core.errors import Denied, TooManyRequests, Unauthorized, Unavailable
 from moorage.metadata.tables_access import (
     access_tokens,
@@ -26,7 +28,7 @@ from moorage.metadata.tables_access import (
     robots,
     users,
 )
-from tests.support.logins import PASSWORD, World, basic, token_of
+from tests.support.logins import PASSWORD, SETTINGS, World, basic, token_of
 
 
 async def test_nothing_is_anonymous(world: World) -> None:
@@ -192,6 +194,32 @@ async def test_failed_passwords_do_not_keep_out_what_nobody_guesses(world: World
     assert world.attempts.seen == [("check", "", "10.0.0.1"), ("failed", "", "10.0.0.1")]
 
 
+class Jobs:
+    """Takes one token for a robot's."""
+
+    def recognises(self, password: str) -> bool:
+        return password.count(".") == 2
+
+    async def identify(self, token: str, user: str = "", address: str = "", request_id: str = "") -> Identity:
+        if token != "right.job.token":
+            raise Unauthorized
+        return Identity("+ci", "robot", 1, credential="oidc:rule")
+
+
+async def test_failed_passwords_do_not_keep_out_a_job_either(world: World) -> None:
+    watch = WatchedLogins(world.journal, world.clock, world.attempts)
+    chain = (world.database, world.clock, world.passwords, world.keys, world.reader, world.journal)
+    login = Login(*chain, challenges=Challenges(), jobs=Jobs(), watch=watch)
+    world.attempts.blocked = True
+    assert (await login.check("oidc", "right.job.token", "10.0.0.1")).name == "+ci"
+    with pytest.raises(TooManyRequests):
+        await login.check("oidc", "wrong.job.token", "10.0.0.1")
+    world.attempts.blocked = False
+    with pytest.raises(Unauthorized):
+        await login.check("oidc", "wrong.job.token", "10.0.0.1")
+    assert world.attempts.seen[-1] == ("failed", "", "10.0.0.1")
+
+
 async def test_every_refusal_is_in_the_audit_log(world: World) -> None:
     _, name = await world.user()
     address = f"{name}.test"
@@ -232,6 +260,21 @@ async def test_every_session_is_a_login_of_its_own(world: World) -> None:
     for _ in range(5):
         await world.login.enter(name, PASSWORD, "10.0.0.1")
     assert await world.entries(name) == [("login", "ok", "password")] * 5
+
+
+async def test_tokens_for_nobody_are_one_entry_a_minute(world: World) -> None:
+    class Nothing:
+        async def granted(self, identity: Identity, scopes: list[Scope]) -> list[Scope]:
+            return []
+
+    issue = Issue(Nothing(), world.keys, SETTINGS, world.journal, world.clock)  # type: ignore[arg-type]
+    address = f"{uuid.uuid4().hex}.test"
+    for identity in (ANONYMOUS, Identity("alice")):
+        for _ in range(3):
+            await issue.token(Caller(identity, address=address), [])
+    assert [row[1] for row in await world.noted(address, "token.issue")] == ["", "alice", "alice", "alice"]
+    world.clock.at += 60
+    assert (await world.noted(address, "token.issue"))[-1][2]["count"] == 2
 
 
 class Certificates:

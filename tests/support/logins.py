@@ -167,11 +167,11 @@ class World:
         found = select(audit.c.action, audit.c.outcome, audit.c.credential).where(audit.c.actor == name)
         return await self.database.read(lambda c: [tuple(row) for row in c.execute(found.order_by(audit.c.id))])
 
-    async def noted(self, address: str) -> list[tuple[str, str, dict[str, object]]]:
-        """Outcome, actor and detail of what the audit log has of logins from an address."""
+    async def noted(self, address: str, action: str = "login") -> list[tuple[str, str, dict[str, object]]]:
+        """Outcome, actor and detail of what the audit log has of logins (or another action) from an address."""
         await self.journal.flush()
         found = select(audit.c.outcome, audit.c.actor, audit.c.detail).where(
-            audit.c.address == address, audit.c.action == "login"
+            audit.c.address == address, audit.c.action == action
         )
         rows = await self.database.read(lambda c: c.execute(found.order_by(audit.c.id)).all())
         return [(outcome, actor, orjson.loads(detail)) for outcome, actor, detail in rows]

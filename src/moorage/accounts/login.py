@@ -138,10 +138,14 @@ class Login:
             return await self._bearer(authorization, address, request_id)
         credentials = read_basic(authorization)
         if credentials is None:
-            self._watch.refused(_somebody("", address, request_id), "unreadable")
-            raise Unauthorized(UNREADABLE)
+            raise self.unreadable(address, request_id)
         user, password = credentials
         return (await self.prove(user, password.decode(), address, request_id)).identity
+
+    def unreadable(self, address: str, request_id: str) -> Unauthorized:
+        """What to raise for credentials that nobody can read; it is in the audit log then."""
+        self._watch.refused(_somebody("", address, request_id), "unreadable")
+        return Unauthorized(UNREADABLE)
 
     def challenge(self, origin: str = "", scope: str = "", error: str = "") -> str:
         """`Bearer realm="...",service="..."`, with what a token would need."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from moorage.accounts.login import UNREADABLE, Proof
+from moorage.accounts.login import Proof
 from moorage.auth.basic import read_basic
 from moorage.auth.trust import looks_like_token
 from moorage.core.access import ANONYMOUS, Caller
@@ -121,7 +121,7 @@ class TokenDoor:
             return Proof(ANONYMOUS, 0)
         credentials = read_basic(header)
         if credentials is None:  # Bearer too: a token is not good for another one
-            raise Unauthorized(UNREADABLE)
+            raise self._login.unreadable(request.address, request.id)
         return await self._login.prove(credentials[0], credentials[1].decode(), request.address, request.id)
 
     async def _post(self, request: Request) -> Response:
