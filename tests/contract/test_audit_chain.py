@@ -15,13 +15,13 @@ from sqlalchemy.exc import DBAPIError
 
 from moorage.accounts import audit_log, audit_pulls
 from moorage.accounts.audit_log import AuditFilter, AuditLog, Finding, as_json
-from moorage.accounts.audit_pulls import PullLog
+from moorage.accounts.audit_pulls import BLOB, PullLog
 from moorage.accounts.audit_seal import remove_old_entries, seal_entries
 from moorage.core.access import ANONYMOUS, Caller, Identity
 from moorage.core.audit import FAILED, OK, REFUSED, AuditEntry
 from moorage.core.errors import Invalid, Unavailable
 from moorage.metadata.audit import record
-from moorage.metadata.audit_chain import BEGINNING, Mark, Row, chained, head, link, newest_anchor
+from moorage.metadata.audit_chain import BEGINNING, Mark, Row, chained, head, link, mark, newest_anchor
 from moorage.metadata.database import Database
 from moorage.metadata.repositories import ensure_repository
 from moorage.metadata.tables_access import audit, audit_anchors
@@ -32,7 +32,7 @@ from tests.support.postgres import PostgresCluster
 ALICE = Caller(Identity("alice", "user", 7, credential="password"), address="192.0.2.1", request_id="r-1")
 BOB = Caller(Identity("team+bob", "robot", 8, credential="secret:4"), address="2001:db8::1", request_id="r-2")
 
-TRIGGERS = ("audit_content", "audit_seal", "audit_removal")
+TABLES = ("audit", "audit_anchors", "audit_marks")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -84,10 +84,12 @@ async def tamper(facts: Facts, *statements: object) -> None:
 
     def change(connection: Connection) -> None:
         if connection.dialect.name == "postgresql":
-            connection.execute(text("ALTER TABLE audit DISABLE TRIGGER USER"))
+            for table in TABLES:
+                connection.execute(text(f"ALTER TABLE {table} DISABLE TRIGGER USER"))
         else:
-            for name in TRIGGERS:
-                connection.execute(text(f"DROP TRIGGER IF EXISTS {name}"))
+            triggers = text("SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name LIKE 'audit%'")
+            for name in connection.execute(triggers).scalars().all():
+                connection.execute(text(f"DROP TRIGGER {name}"))
         for statement in statements:
             connection.execute(statement)  # type: ignore[call-overload]
 
@@ -278,6 +280,56 @@ async def test_the_database_refuses_to_change_it(
     assert (verdict.intact, verdict.checked, verdict.waiting) == (True, 3, 1)
 
 
+ANCHOR = "INSERT INTO audit_anchors SELECT sequence, hash, at, 4 FROM audit WHERE sequence = 4"
+FORGED = "'a', 'ok', 'user', 'x', '', '', '', 'system', 'audit', NULL, '{}'"
+
+
+ROUND_ABOUT = (
+    ANCHOR,
+    ANCHOR.replace("hash", "'0'"),
+    "UPDATE audit_anchors SET sequence = 5",
+    "DELETE FROM audit_anchors",
+    "UPDATE audit_marks SET sequence = 3 WHERE name = 'head'",
+    "UPDATE audit_marks SET sequence = 99 WHERE name = 'head'",
+    "UPDATE audit_marks SET hash = '0' WHERE name = 'head'",
+    "UPDATE audit_marks SET name = 'tail' WHERE name = 'head'",
+    "DELETE FROM audit_marks WHERE name = 'head'",
+    f"INSERT INTO audit VALUES (900, 1, {FORGED}, 99, 'x')",
+)
+BY_REPLACE = (
+    f"INSERT OR REPLACE INTO audit VALUES (5, 1, {FORGED}, NULL, NULL)",
+    f"INSERT OR REPLACE INTO audit VALUES (900, 1, {FORGED}, 5, 'x')",
+    "UPDATE OR REPLACE audit SET sequence = 5, hash = 'x' WHERE sequence IS NULL AND action = 'tag.delete'",
+    "INSERT OR REPLACE INTO audit_marks VALUES ('head', 3, 'x', 1)",
+    "UPDATE OR REPLACE audit_marks SET name = 'head' WHERE name = 'syslog'",
+    "INSERT OR REPLACE INTO audit_anchors SELECT sequence, hash, at, 2 FROM audit_anchors",
+)
+BY_TRUNCATE = ("TRUNCATE audit", "TRUNCATE audit_anchors", "TRUNCATE audit_marks")
+
+
+async def test_the_database_refuses_what_goes_round_the_chain(facts: Facts, clock: HeldClock, log: AuditLog) -> None:
+    await sealed(facts, clock, 10)
+    await facts.write(mark, "syslog", Mark(1, "x"), NOON)
+    clock.advance(3)
+    assert await remove_old_entries(facts.database, clock, 0) == 3
+    await write(facts, 1)
+    postgres = await facts.read(lambda connection: connection.dialect.name == "postgresql")
+    for statement in (*ROUND_ABOUT, *(BY_TRUNCATE if postgres else BY_REPLACE)):
+        with pytest.raises(DBAPIError, match="append-only"):
+            await facts.write(lambda connection, one=statement: connection.execute(text(one)))
+    verdict = await log.verify()
+    assert (verdict.intact, verdict.first, verdict.checked, verdict.waiting) == (True, 4, 7, 2)
+    assert (await facts.read(head)).sequence == 10
+
+
+async def test_history_that_was_cut_off_by_hand_is_found(facts: Facts, clock: HeldClock, log: AuditLog) -> None:
+    await sealed(facts, clock, 10)
+    await tamper(facts, text(ANCHOR), text("DELETE FROM audit WHERE sequence <= 4"))
+    verdict = await log.verify()
+    assert verdict.findings == [Finding("erased", 4, 0, 4)]
+    assert "no entry audit.trim" in verdict.findings[0].sentence
+
+
 async def test_old_entries_go_and_the_rest_verifies(facts: Facts, clock: HeldClock, log: AuditLog) -> None:
     rows = await sealed(facts, clock, 1300)
     clock.advance(700 + 60)
@@ -285,17 +337,20 @@ async def test_old_entries_go_and_the_rest_verifies(facts: Facts, clock: HeldClo
     anchor = await facts.read(newest_anchor)
     assert anchor is not None
     assert anchor == (700, rows[699].hash, NOON + 699, 700)
-    assert await seal_entries(facts.database, clock) == 1  # the removal itself
+    assert await seal_entries(facts.database, clock) == 2  # the removal itself, in two steps
     verdict = await log.verify()
     assert verdict.intact
-    assert (verdict.checked, verdict.first, verdict.last, verdict.anchor, verdict.removed) == (601, 701, 1301, 700, 700)
-    last = (await facts.read(chained, 1300, 5))[0]
-    assert (last.action, orjson.loads(last.detail)) == ("audit.trim", {"removed": 700, "last": 700})
+    assert (verdict.checked, verdict.first, verdict.last, verdict.anchor, verdict.removed) == (602, 701, 1302, 700, 700)
+    told = [(row.action, orjson.loads(row.detail)) for row in await facts.read(chained, 1300, 5)]
+    assert told == [
+        ("audit.trim", {"removed": 500, "last": 500}),
+        ("audit.trim", {"removed": 200, "last": 700}),
+    ]
     clock.advance(10_000)
-    assert await remove_old_entries(facts.database, clock, 60) == 601
-    assert await seal_entries(facts.database, clock) == 1
+    assert await remove_old_entries(facts.database, clock, 60) == 602
+    assert await seal_entries(facts.database, clock) == 2
     verdict = await log.verify()
-    assert (verdict.intact, verdict.checked, verdict.first, verdict.removed) == (True, 1, 1302, 1301)
+    assert (verdict.intact, verdict.checked, verdict.first, verdict.removed) == (True, 2, 1303, 1302)
     anchors = await facts.read(lambda connection: connection.execute(select(audit_anchors)).all())
     assert len(anchors) == 1
 
@@ -458,10 +513,15 @@ async def test_pulls_are_written_together(facts: Facts, database: Database, cloc
     for _ in range(3):
         pulls.note(ALICE, "team/app", "sha256:aa", "v1")
     pulls.note(ALICE, "team/app", "sha256:aa")
+    for _ in range(2):
+        pulls.note(ALICE, "team/app", "sha256:bb", action=BLOB)
     pulls.note(replace(ALICE, identity=ANONYMOUS), "team/gone", "sha256:aa")
-    assert await pulls.flush() == 3
+    assert await pulls.flush() == 4
     assert await pulls.flush() == 0
-    page = await AuditLog(database).list(AuditFilter(action="manifest.pull"), newest_first=False)
+    log = AuditLog(database)
+    (blob,) = (await log.list(AuditFilter(action="blob.pull"))).entries
+    assert (blob.actor, blob.project_id, orjson.loads(blob.detail)) == ("alice", 1, {"digest": "sha256:bb", "count": 2})
+    page = await log.list(AuditFilter(action="manifest.pull"), newest_first=False)
     told = [(row.actor, row.target, row.project_id, orjson.loads(row.detail)) for row in page.entries]
     assert told == [
         ("alice", "team/app", 1, {"digest": "sha256:aa", "tag": "v1", "count": 3}),

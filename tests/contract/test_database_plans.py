@@ -26,6 +26,7 @@ from moorage.metadata import (
     events,
     limits,
     manifests,
+    projects,
     referrers,
     repositories,
     schedules,
@@ -69,7 +70,9 @@ LISTS: dict[str, Query] = {
 
 LOOKED_UP: dict[str, Query] = {
     "sealing": lambda c: audit_chain.seal(c, 5.0, 100),
-    "cutting": lambda c: audit_chain.cut(c, 5.0, 100),
+    "cutting": lambda c: audit_chain.cut(c, 5.0, 100, 9.0),
+    "a cut that nothing tells of": audit_chain.untold_cut,
+    "the project of a name": lambda c: projects.project_of(c, "a/b/c"),
     "edges of a time": lambda c: audit_list.bounds(c, AuditFilter(since=5.0, until=9.0)),
     "counting": lambda c: limits.add(c, "k", 1, 5.0, 10.0),
     "old counters": lambda c: limits.trim(c, 5.0, 100),

@@ -222,7 +222,34 @@ async def test_a_success_forgets_the_failures_of_that_pair(attempts: LoginAttemp
     await fail(attempts, account, f"{net}::1", 2)
     assert await refused(attempts, account, f"{net}::1") == 0
     await fail(attempts, f"{account}-b", f"{net}::1", 2)  # six from that address: those before the success count there
+    assert await refused(attempts, f"{account}-c", f"{net}::1") == 60
+
+
+async def test_others_at_the_same_address_lock_nobody_out_who_is_known_there(
+    attempts: LoginAttempts, account: str, net: str
+) -> None:
+    await attempts.succeeded(account, f"{net}::1")
+    await fail(attempts, f"{account}-b", f"{net}::1", 6)
+    assert await refused(attempts, f"{account}-c", f"{net}::1") == 60
+    assert await refused(attempts, account, f"{net}::1") == 0
+    await fail(attempts, account, f"{net}::1", 3)  # its own failures count as ever
     assert await refused(attempts, account, f"{net}::1") == 60
+
+
+async def test_whether_there_is_something_to_forget_is_told(attempts: LoginAttempts, account: str, net: str) -> None:
+    assert await attempts.check(account, f"{net}::1") is False
+    await fail(attempts, account, f"{net}::1", 1)
+    assert await attempts.check(account, f"{net}::1") is True
+    assert await attempts.check(account, "192.0.2.1") is False
+    await attempts.succeeded(account, f"{net}::1")
+    assert await attempts.check(account, f"{net}::1") is False
+
+
+async def test_without_an_account_the_address_alone_counts(attempts: LoginAttempts, account: str, net: str) -> None:
+    await fail(attempts, "", f"{net}::1", 6)
+    assert await refused(attempts, "", f"{net}::1") == 60
+    assert await refused(attempts, account, f"{net}::1") == 60
+    assert await refused(attempts, "", "192.0.2.1") == 0
 
 
 async def test_all_workers_count_together(

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 from sqlalchemy import insert, select
 
+from moorage.accounts.certificate_login import CertificateLogin
+from moorage.accounts.issue import Issue
+from moorage.accounts.login import Challenges, Login
+from moorage.accounts.login_watch import WatchedLogins
+from moorage.auth.certificate_settings import CertificateRule
+from moorage.auth.certificates import CertificateRefused
 from moorage.auth.passwords import hash_password
 from moorage.auth.ports import Arrival
-from moorage.auth.random_secrets import REFRESH, SESSION, new_secret
+from moorage.auth.random_secrets import PAT, REFRESH, ROBOT, SESSION, new_secret
 from moorage.auth.registry_tokens import Claims, write_token
-from moorage.core.access import ANONYMOUS, SYSTEM, Identity, Scope
-from moorage.core.errors import Denied, Unauthorized, Unavailable
+from moorage.core.access import ANONYMOUS, SYSTEM, Caller, Identity, Scope
+from moorage.core.errors import Denied, TooManyRequests, Unauthorized, Unavailable
 from moorage.metadata.tables_access import (
     access_tokens,
     group_members,
@@ -22,7 +29,7 @@ from moorage.metadata.tables_access import (
     robots,
     users,
 )
-from tests.support.logins import PASSWORD, World, basic
+from tests.support.logins import PASSWORD, SETTINGS, World, basic, token_of
 
 
 async def test_nothing_is_anonymous(world: World) -> None:
@@ -138,10 +145,10 @@ async def test_logins_and_refusals_are_in_the_audit_log_once(world: World) -> No
     await world.refused(name, "wrong")
     await world.refused(name, "wrong")
     ok, refused = ("login", "ok", "password"), ("login", "refused", "")
-    assert await world.entries(name) == [ok, ok, refused, refused]
+    assert await world.entries(name) == [ok, ok, refused]
     world.clock.at += 600
     await world.login.check(name, PASSWORD, "10.0.0.1", "r1")
-    assert (await world.entries(name))[4:] == [ok]
+    assert (await world.entries(name))[3:] == [ok, refused]  # the second refusal, once its minute was over
     last = select(users.c.last_login_at).where(users.c.id == row)
     assert await world.database.read(lambda c: c.execute(last).scalar()) == world.clock.at
 
@@ -153,6 +160,162 @@ async def test_attempts_are_told(world: World) -> None:
         await world.login.check(name, "wrong", "10.0.0.1")
     expected = [("check", name, "10.0.0.1"), ("succeeded", name, "10.0.0.1")]
     assert world.attempts.seen == [*expected, ("check", name, "10.0.0.1"), ("failed", name, "10.0.0.1")]
+
+
+async def test_a_right_password_forgets_failures_whenever_there_are_some(world: World) -> None:
+    _, name = await world.user()
+    await world.login.check(name, PASSWORD, "10.0.0.1")
+    world.attempts.seen.clear()
+    await world.login.check(name, PASSWORD, "10.0.0.1")
+    assert world.attempts.seen == [("check", name, "10.0.0.1")]
+    world.attempts.failures = True
+    await world.login.check(name, PASSWORD, "10.0.0.1")
+    assert world.attempts.seen[1:] == [("check", name, "10.0.0.1"), ("succeeded", name, "10.0.0.1")]
+
+
+async def test_failed_passwords_do_not_keep_out_what_nobody_guesses(world: World) -> None:
+    user, name = await world.user()
+    _, secret = await world.pat(user)
+    robot, robot_name = await world.robot()
+    robot_secret = await world.secret(robot)
+    world.attempts.blocked = True
+    assert (await world.login.check(name, secret, "10.0.0.1")).name == name
+    assert (await world.login.check(robot_name, robot_secret, "10.0.0.1")).name == robot_name
+    assert (await world.login.identify(f"Bearer {secret}", "10.0.0.1")).name == name
+    assert world.attempts.seen == []
+    for wrong in (basic(name, new_secret(PAT)), f"Bearer {new_secret(ROBOT)}"):
+        with pytest.raises(TooManyRequests):  # wrong ones say no more than wrong passwords do
+            await world.login.identify(wrong, "10.0.0.1")
+    with pytest.raises(TooManyRequests):
+        await world.login.check(name, PASSWORD, "10.0.0.1")
+    world.attempts.blocked = False
+    world.attempts.seen.clear()
+    with pytest.raises(Unauthorized):
+        await world.login.identify(f"Bearer {new_secret(ROBOT)}", "10.0.0.1")
+    assert world.attempts.seen == [("check", "", "10.0.0.1"), ("failed", "", "10.0.0.1")]
+
+
+class Jobs:
+    """Takes one token for a robot's."""
+
+    def recognises(self, password: str) -> bool:
+        return password.count(".") == 2
+
+    async def identify(
+        self,
+        token: str,
+        user: str = "",
+        address: str = "",
+        request_id: str = "",
+        scopes: Sequence[Scope] | None = None,
+    ) -> Identity:
+        if token != "right.job.token":
+            raise Unauthorized
+        return Identity("+ci", "robot", 1, credential="oidc:rule")
+
+
+async def test_failed_passwords_do_not_keep_out_a_job_either(world: World) -> None:
+    watch = WatchedLogins(world.journal, world.clock, world.attempts)
+    chain = (world.database, world.clock, world.passwords, world.keys, world.reader, world.journal)
+    login = Login(*chain, challenges=Challenges(), jobs=Jobs(), watch=watch)
+    world.attempts.blocked = True
+    assert (await login.check("oidc", "right.job.token", "10.0.0.1")).name == "+ci"
+    with pytest.raises(TooManyRequests):
+        await login.check("oidc", "wrong.job.token", "10.0.0.1")
+    world.attempts.blocked = False
+    with pytest.raises(Unauthorized):
+        await login.check("oidc", "wrong.job.token", "10.0.0.1")
+    assert world.attempts.seen[-1] == ("failed", "", "10.0.0.1")
+
+
+async def test_every_refusal_is_in_the_audit_log(world: World) -> None:
+    _, name = await world.user()
+    address = f"{name}.test"
+    world.attempts.blocked = True
+    with pytest.raises(TooManyRequests):
+        await world.login.check(name, PASSWORD, address)
+    world.attempts.blocked = False
+    world.directory.silent = True
+    with pytest.raises(Unavailable):
+        await world.chain(world.directory).check("somebody else", PASSWORD, address)
+    bearer = token_of(world, world.keys)
+    for header in ("Basic !", f"{bearer[:-4]}AAAA", f"Bearer {new_secret(PAT)}", "Bearer x.y.z"):
+        with pytest.raises(Unauthorized):
+            await world.login.identify(header, address)
+    with pytest.raises(Unauthorized):
+        await world.login.enter(name, new_secret(PAT), address)
+    for _ in range(100):
+        with pytest.raises(Unauthorized):
+            await world.login.identify("Bearer x.y.z", address)
+    assert await world.noted(address) == [
+        ("refused", name, {"reason": "too many failures"}),
+        ("failed", "somebody else", {"reason": Unavailable().message}),
+        ("refused", "", {"reason": "unreadable"}),
+        ("refused", "", {"reason": "token: wrong signature"}),
+        ("refused", "", {"reason": "credentials"}),
+        ("refused", "", {"reason": "token: unknown key"}),
+        ("refused", name, {"reason": "no password"}),
+    ]
+    begun = world.clock.at
+    world.clock.at += 60
+    assert (await world.noted(address))[7:] == [
+        ("refused", "", {"reason": "token: unknown key", "count": 100, "since": begun})
+    ]
+
+
+async def test_every_session_is_a_login_of_its_own(world: World) -> None:
+    _, name = await world.user()
+    for _ in range(5):
+        await world.login.enter(name, PASSWORD, "10.0.0.1")
+    assert await world.entries(name) == [("login", "ok", "password")] * 5
+
+
+async def test_tokens_for_nobody_are_one_entry_a_minute(world: World) -> None:
+    class Nothing:
+        async def granted(self, identity: Identity, scopes: list[Scope]) -> list[Scope]:
+            return []
+
+    issue = Issue(Nothing(), world.keys, SETTINGS, world.journal, world.clock)  # type: ignore[arg-type]
+    address = f"{uuid.uuid4().hex}.test"
+    for identity in (ANONYMOUS, Identity("alice")):
+        for _ in range(3):
+            await issue.token(Caller(identity, address=address), [])
+    assert [row[1] for row in await world.noted(address, "token.issue")] == ["", "alice", "alice", "alice"]
+    world.clock.at += 60
+    assert (await world.noted(address, "token.issue"))[-1][2]["count"] == 2
+
+
+class Certificates:
+    """Takes every certificate for that of one user, or none."""
+
+    def __init__(self, user: str) -> None:
+        self.user = user
+
+    def rule_of(self, header: str, chain: str) -> CertificateRule:
+        if not header:
+            raise CertificateRefused("expired")
+        return CertificateRule("dns", "host", user=self.user)
+
+
+async def test_a_certificate_is_a_login_too(world: World) -> None:
+    row, name = await world.user()
+    watch = WatchedLogins(world.journal, world.clock)
+    owners = CertificateLogin(world.database, world.clock, Certificates(name), watch)  # type: ignore[arg-type]
+    address = f"{name}.test"
+    for _ in range(5):
+        found = await owners.identify("one", "", address, "r")
+        assert found is not None
+        assert found.id == row
+    with pytest.raises(Unauthorized):
+        await owners.identify("", "", address, "r")
+    await world.change(users, row, disabled=True)
+    with pytest.raises(Unauthorized):
+        await owners.identify("one", "", address, "r")
+    assert await world.noted(address) == [
+        ("ok", name, {}),
+        ("refused", "", {"reason": "expired"}),
+        ("refused", "", {"reason": f"no such account: {name}"}),
+    ]
 
 
 async def test_the_last_use_is_written_once_a_minute(world: World) -> None:

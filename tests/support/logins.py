@@ -7,19 +7,21 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
+import orjson
 import pytest
 from sqlalchemy import delete, insert, select, update
 
 from moorage.accounts.journal import Journal
 from moorage.accounts.keys import Keys
 from moorage.accounts.login import Challenges, Login
+from moorage.accounts.login_watch import WatchedLogins
 from moorage.accounts.refresh import RefreshTokens
 from moorage.auth.passwords import Passwords, hash_password
 from moorage.auth.ports import Arrival
 from moorage.auth.random_secrets import PAT, ROBOT, hash_secret, new_secret
 from moorage.auth.registry_tokens import Claims, TokenReader, write_token
 from moorage.auth.settings import LocalSettings
-from moorage.core.errors import Unauthorized, Unavailable
+from moorage.core.errors import TooManyRequests, Unauthorized, Unavailable
 from moorage.metadata.database import Database
 from moorage.metadata.tables_access import (
     access_tokens,
@@ -62,9 +64,14 @@ class Directory:
 class Attempts:
     def __init__(self) -> None:
         self.seen: list[tuple[str, str, str]] = []
+        self.failures = False
+        self.blocked = False
 
-    async def check(self, account: str, address: str) -> None:
+    async def check(self, account: str, address: str) -> bool:
         self.seen.append(("check", account, address))
+        if self.blocked:
+            raise TooManyRequests("Too many failed logins.", 1)
+        return self.failures
 
     async def failed(self, account: str, address: str, password: str) -> None:
         self.seen.append(("failed", account, address))
@@ -98,7 +105,7 @@ class World:
             self.journal,
             challenges=Challenges(),
             sources=sources,
-            attempts=self.attempts,
+            watch=WatchedLogins(self.journal, self.clock, self.attempts),
         )
 
     async def user(self, **values: object) -> tuple[int, str]:
@@ -159,6 +166,15 @@ class World:
         await self.journal.flush()
         found = select(audit.c.action, audit.c.outcome, audit.c.credential).where(audit.c.actor == name)
         return await self.database.read(lambda c: [tuple(row) for row in c.execute(found.order_by(audit.c.id))])
+
+    async def noted(self, address: str, action: str = "login") -> list[tuple[str, str, dict[str, object]]]:
+        """Outcome, actor and detail of what the audit log has of logins (or another action) from an address."""
+        await self.journal.flush()
+        found = select(audit.c.outcome, audit.c.actor, audit.c.detail).where(
+            audit.c.address == address, audit.c.action == action
+        )
+        rows = await self.database.read(lambda c: c.execute(found.order_by(audit.c.id)).all())
+        return [(outcome, actor, orjson.loads(detail)) for outcome, actor, detail in rows]
 
 
 def worker(world: World, **settings: object) -> tuple[Keys, TokenReader]:

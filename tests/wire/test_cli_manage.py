@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
 import subprocess
 import sys
 from collections.abc import Callable
@@ -97,7 +99,9 @@ def test_the_audit_log(run: Run) -> None:
     filters = ("--kind", "project", "--target", f"audited-{place}")
     line = json.loads(done(run("audit", "export", *filters)))
     assert line["action"] == "project.create"
-    assert line.get("actor") == (ADMIN if place == "server" else None)
+    person = pwd.getpwuid(os.geteuid()).pw_name
+    assert line["actor"] == (ADMIN if place == "server" else person)
+    assert line["credential"] == ("password" if place == "server" else "cli")
     assert line["actor_kind"] == ("user" if place == "server" else "system")
     assert json.loads(done(run("audit", "list", *filters, "--since", "2099-01-01", "--json"))) == []
     assert "whole" in done(run("audit", "verify"))

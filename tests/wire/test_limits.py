@@ -16,8 +16,11 @@ from tests.support.server import Server, serving
 from tests.support.wire import Client, digest, wait_until
 from tests.wire.conftest import Serve
 
+INDEX = "application/vnd.oci.image.index.v1+json"
+EMPTY = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": []}).encode()
 PASSWORD = "wonderful harbour 7"
 ADMIN: dict[str, Any] = {"environment": {"MOORAGE_ADMIN_PASSWORD": PASSWORD}}
+REQUESTS = {"named": [{"name": "limited", "rate": "6/1h"}]}
 PULLS = {"anonymous": "3/1h", "authenticated": "6/1h", "named": [{"name": "admin", "rate": "5/1h"}]}
 
 
@@ -38,7 +41,7 @@ def rows(server: Server, query: str) -> list[tuple[Any, ...]]:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with local accounts and limits of pulls."""
-    config = settings({"local": {}}, pulls=PULLS, logins={"pair": "3/30s"})
+    config = settings({"local": {}}, pulls=PULLS, logins={"pair": "3/30s"}, requests=REQUESTS)
     with serving(tmp_path_factory.mktemp("server"), config=config, **ADMIN) as started:
         yield started
 
@@ -90,6 +93,67 @@ def test_failed_logins_make_wait_and_lock_nobody_else_out(server: Server) -> Non
     ask("admin", PASSWORD).expect(200)
 
 
+def make_user(server: Server, name: str) -> Client:
+    """A user without any rights; the client asks with its password."""
+    with Client(server, [basic("admin", PASSWORD)]) as admin:
+        made = json.dumps({"name": name, "password": PASSWORD}).encode()
+        admin.ask("POST", "/api/v1/users", [("Content-Type", "application/json")], body=made).expect(201)
+    return Client(server, [basic(name, PASSWORD)])
+
+
+def test_requests_at_every_door_are_one_limit(server: Server) -> None:
+    with make_user(server, "limited") as client:
+        for path, status in (("/token", 200), ("/api/v1/me", 200), ("/v2/", 200), ("/v2/some/name/tags/list", 403)):
+            client.get(path).expect(status)
+        wait_until(lambda: rows(server, "SELECT sum(count) FROM limit_counters WHERE key LIKE '%limited%'") == [(4,)])
+        for _ in range(10):  # the workers do not know at once what the others count
+            client.get("/token")
+            client.close()
+        wait_until(
+            lambda: rows(server, "SELECT sum(count) >= 6 FROM limit_counters WHERE key LIKE '%limited%'") == [(1,)]
+        )
+        wait_until(lambda: client.get("/token").status == 429)
+        for path in ("/token", "/api/v1/me", "/v2/", "/v2/some/name/tags/list"):
+            wait_until(lambda path=path: client.get(path).status == 429)
+    told = "SELECT actor, address FROM audit WHERE action = 'limit' AND detail LIKE '%requests%'"
+    wait_until(lambda: set(rows(server, told)) == {("limited", "127.0.0.1")})
+
+
+def test_refusals_are_in_the_audit_log(server: Server, name: str) -> None:
+    dead = ("Cookie", f"moorage_session=mrg_ses_{'A' * 43}")
+    with Client(server, [basic("admin", PASSWORD)]) as admin:
+        project = json.dumps({"name": name.split("/", maxsplit=1)[0], "create_on_push": "no"}).encode()
+        made = admin.ask("POST", "/api/v1/projects", [("Content-Type", "application/json")], body=project).expect(201)
+        for number in range(2):  # let in, and refused by what there is
+            path = f"/v2/{name}{number}/manifests/v1"
+            admin.ask("PUT", path, [("Content-Type", INDEX)], body=EMPTY).expect(403)
+    with make_user(server, "stranger") as client:
+        client.get(f"/v2/{name}/manifests/v1").expect(403)
+        client.get("/api/v1/audit").expect(403)
+    with Client(server) as client:
+        client.get("/api/v1/me", [dead]).expect(200)
+        client.get("/v2/", [("Authorization", "Bearer x.y.z")]).expect(401)
+    asked = "SELECT action, actor, target, detail, project_id FROM audit WHERE outcome = 'refused'"
+
+    def told() -> set[tuple[str, str, str, int | None]]:
+        found = rows(server, asked)
+        return {
+            (action, actor, target or json.loads(detail)["reason"], mine)
+            for action, actor, target, detail, mine in found
+        }
+
+    number = json.loads(made.body)["id"]
+    expected = {
+        ("access", "admin", f"{name}0", number),
+        ("access", "admin", f"{name}1", number),
+        ("access", "stranger", name, number),
+        ("access", "stranger", "/api/v1/audit", None),
+        ("login", "", "session", None),
+        ("login", "", "token: unknown key", None),
+    }
+    wait_until(lambda: expected <= told())
+
+
 def test_requests_are_limited_without_headers(serve: Serve) -> None:
     limited = serve(config=settings("none", requests={"anonymous": "40/1h"}), workers_wanted=1)
     with Client(limited) as client:
@@ -125,6 +189,10 @@ def test_the_audit_log_tells_who_pulled_and_is_sealed(serve: Serve, tmp_path: Pa
         manifest = client.push_image("some/name", "v1", b"layer")
         for _ in range(5):
             client.get("/v2/some/name/manifests/v1").expect(200)
+        for span in ((), [("Range", "bytes=0-1")], [("Range", "bytes=0-1,3-4")]):
+            client.get(f"/v2/some/name/blobs/{digest(b'layer')}", span).expect(200, 206)
+        client.ask("HEAD", f"/v2/some/name/blobs/{digest(b'layer')}").expect(200)
+        client.get(f"/v2/some/name/blobs/{digest(b'other')}").expect(404)
     pulls = "SELECT actor, target, outcome, detail, address FROM audit WHERE action = 'manifest.pull'"
     wait_until(lambda: rows(server, pulls))
     wait_until(lambda: not rows(server, "SELECT 1 FROM audit WHERE hash IS NULL"))
@@ -133,5 +201,8 @@ def test_the_audit_log_tells_who_pulled_and_is_sealed(serve: Serve, tmp_path: Pa
     details = [json.loads(row[3]) for row in found]
     assert {detail["digest"] for detail in details} == {manifest}
     assert sum(detail.get("count", 1) for detail in details) == 5
+    blobs = [json.loads(row[0]) for row in rows(server, "SELECT detail FROM audit WHERE action = 'blob.pull'")]
+    assert {blob["digest"] for blob in blobs} == {digest(b"layer")}
+    assert sum(blob.get("count", 1) for blob in blobs) == 3
     sequences = [row[0] for row in rows(server, "SELECT sequence FROM audit ORDER BY id")]
     assert sequences == list(range(1, len(sequences) + 1))

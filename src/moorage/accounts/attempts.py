@@ -4,8 +4,10 @@ Three counters, because each alone can be got round or turned against somebody:
 
 - one account from one address: stops whoever guesses, and locks out nobody at another address;
 - one address, whatever the account: stops whoever tries one password with many names;
-- one account from everywhere, far higher: stops whoever has many addresses. It is the only one with which a stranger
-  could lock somebody out, so an address from which the account logged in within 30 days is exempt from it.
+- one account from everywhere, far higher: stops whoever has many addresses.
+
+With the last two a stranger could lock somebody out, from far away or behind the same address. So an account is exempt
+from both at an address from which it logged in within 30 days; there the first one stands.
 
 Nothing here knows which accounts exist, so unknown ones behave in the same way.
 """
@@ -18,7 +20,6 @@ import math
 from typing import TYPE_CHECKING
 
 from limits import RateLimitItemPerSecond
-from limits.aio.strategies import FixedWindowRateLimiter
 
 from moorage.auth.addresses import customer
 from moorage.core.errors import TooManyRequests
@@ -63,7 +64,6 @@ class LoginAttempts:
         blocked: Callable[[str], None] = lambda _kind: None,
     ) -> None:
         self._counters = counters
-        self._limiter = FixedWindowRateLimiter(counters)
         self._key = hmac.digest(secret, b"failed logins", "sha256")
         self._clock = clock
         self._blocked = blocked
@@ -71,26 +71,27 @@ class LoginAttempts:
         self._address = _item(limits.address)
         self._account = _item(limits.account)
 
-    async def check(self, account: str, address: str) -> None:
-        """May this be tried now?
+    async def check(self, account: str, address: str) -> bool:
+        """See `Attempts.check`.
 
         Raises:
             TooManyRequests: there were too many failures, of the account from there, from there, or of the account.
             Unavailable: the counters cannot be read.
         """
         pair = self._name(account, customer(address))
-        for kind, item, name in (
-            ("pair", self._pair, pair),
-            ("address", self._address, self._name("", customer(address))),
-            ("account", self._account, self._name(account, "")),
-        ):
-            if await self._limiter.test(item, kind, name):
+        failures = 0
+        for kind, item, name in self._hits(account, address):
+            key = item.key_for(kind, name)
+            count = await self._counters.get(key)
+            if kind == "pair":
+                failures = count
+            if count < item.amount:
                 continue
-            if kind == "account" and await self._counters.get(f"login/known/{pair}"):
+            if kind != "pair" and account and await self._counters.get(f"login/known/{pair}"):
                 continue
-            ends_at = await self._counters.get_expiry(item.key_for(kind, name))
-            wait = max(1, math.ceil(ends_at - self._clock.now()))
+            wait = max(1, math.ceil(await self._counters.get_expiry(key) - self._clock.now()))
             raise TooManyRequests(f"Too many failed logins; try again in {wait} seconds.", wait)
+        return failures > 0
 
     async def failed(self, account: str, address: str, password: str) -> None:
         """Count a failure, once for the same credentials from the same address within ten seconds.
@@ -98,14 +99,10 @@ class LoginAttempts:
         Raises:
             Unavailable: the counters cannot be written.
         """
-        where = customer(address)
-        if await self._counters.incr(f"login/same/{self._name(account, where, password)}", SAME_SECONDS) > 1:
+        same = f"login/same/{self._name(account, customer(address), password)}"
+        if await self._counters.incr(same, SAME_SECONDS) > 1:
             return
-        hits = (
-            ("pair", self._pair, self._name(account, where)),
-            ("address", self._address, self._name("", where)),
-            ("account", self._account, self._name(account, "")),
-        )
+        hits = self._hits(account, address)
         counts = await asyncio.gather(
             *(self._counters.incr(item.key_for(kind, name), item.get_expiry()) for kind, item, name in hits)
         )
@@ -128,6 +125,15 @@ class LoginAttempts:
         if await self._counters.get_expiry(known) < self._clock.now() + KNOWN_SECONDS - _RENEW_SECONDS:
             await self._counters.clear(known)
             await self._counters.incr(known, KNOWN_SECONDS)
+
+    def _hits(self, account: str, address: str) -> list[tuple[str, RateLimitItemPerSecond, str]]:
+        """The counters: of which kind, what they allow, what is counted."""
+        where = customer(address)
+        of_address = ("address", self._address, self._name("", where))
+        if not account:
+            return [of_address]
+        of_pair, of_account = self._name(account, where), self._name(account, "")
+        return [("pair", self._pair, of_pair), of_address, ("account", self._account, of_account)]
 
     def _name(self, account: str, where: str, password: str = "") -> str:
         # A length before each part, so that no two different triples give the same bytes.

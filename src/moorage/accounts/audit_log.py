@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING
 import orjson
 
 from moorage.core.errors import Invalid
-from moorage.metadata.audit_chain import BEGINNING, HEAD, Mark, Row, chained, link, marked, newest_anchor, unsealed
+from moorage.metadata.audit_chain import (
+    BEGINNING,
+    HEAD,
+    Mark,
+    Row,
+    chained,
+    link,
+    marked,
+    newest_anchor,
+    unsealed,
+    untold_cut,
+)
 from moorage.metadata.audit_list import AuditFilter, bounds, entries
 
 if TYPE_CHECKING:
@@ -47,7 +58,8 @@ class Finding:
     """Something that is wrong with the chain.
 
     Attributes:
-        kind: `changed` (its content or its hash), `missing`, `reordered`, `added`.
+        kind: `changed` (its content or its hash), `missing`, `reordered`, `added`; `erased`: everything up to it is
+            gone as if by retention, which did not do it.
         sequence: of the entry; of the first one where several are missing.
         id: of the entry; 0 where it is missing.
         last: the last of several that are missing; else the same as `sequence`.
@@ -65,6 +77,8 @@ class Finding:
             return f"entries {self.sequence} to {self.last} are missing"
         if self.kind == "missing":
             return f"entry {self.sequence} is missing"
+        if self.kind == "erased":
+            return f"everything up to entry {self.sequence} was removed, and no entry audit.trim tells of it"
         where = f"entry {self.sequence} (id {self.id})"
         if self.kind == "changed":
             return f"{where} was changed, or the one before it together with its hash"
@@ -181,6 +195,9 @@ class AuditLog:
             walk.through(rows, following)
             progress(walk.place.sequence)
         walk.end()
+        erased = await self._database.read(untold_cut)
+        if erased is not None:
+            walk.erased(erased.sequence)
         waiting, since = await self._database.read(unsealed)
         return Verdict(
             walk.checked,
@@ -221,6 +238,10 @@ class _Walk:
         """Was that all? The sealer wrote down the newest entry, and that was read before this began."""
         if self._head.sequence > self.place.sequence:
             self._note("missing", self.place.sequence + 1, 0, self._head.sequence)
+
+    def erased(self, sequence: int) -> None:
+        """Note that entries went, up to `sequence`, and not by retention."""
+        self._note("erased", sequence, 0)
 
     def _look(self, row: Row, after: Row | None) -> None:
         sequence, digest = row.sequence or 0, row.hash or ""

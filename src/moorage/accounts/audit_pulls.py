@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _log = logger(__name__)
 
+MANIFEST, BLOB = "manifest.pull", "blob.pull"
+
 MOST = 10_000
 """Different pulls that wait to be written; more are counted only."""
 
@@ -40,6 +42,7 @@ class _Pull(NamedTuple):
     name: str
     digest: str
     tag: str
+    action: str
 
 
 class _Noted:
@@ -52,7 +55,7 @@ class _Noted:
 
 
 class PullLog:
-    """Gathers the pulls of this worker. Equal ones within a second are one entry with a count.
+    """Gathers the pulls of this worker, of manifests and of blobs. Equal ones within a second are one with a count.
 
     Args:
         database: where they go.
@@ -68,17 +71,18 @@ class PullLog:
         self._lost = 0
         self._lock = threading.Lock()
 
-    def note(self, caller: Caller, name: str, digest: str, tag: str = "") -> None:
-        """Remember that a manifest was sent; costs about a microsecond, does not wait and never fails. In any thread.
+    def note(self, caller: Caller, name: str, digest: str, tag: str = "", action: str = MANIFEST) -> None:
+        """Remember that something was sent; costs about a microsecond, does not wait and never fails. In any thread.
 
         Args:
             caller: to whom.
             name: of the repository.
-            digest: of the manifest.
+            digest: of the manifest, or of the blob.
             tag: by which it was asked for; empty for a pull by digest.
+            action: MANIFEST or BLOB.
         """
         identity = caller.identity
-        pull = _Pull(identity.name, identity.kind, identity.credential, caller.address, name, digest, tag)
+        pull = _Pull(identity.name, identity.kind, identity.credential, caller.address, name, digest, tag, action)
         with self._lock:
             noted = self._noted.get(pull)
             if noted is not None:
@@ -121,7 +125,7 @@ class PullLog:
             if one.count > 1:
                 detail["count"] = one.count
             project = projects.get(pull.name)
-            entry = AuditEntry("manifest.pull", OK, one.caller, "repository", pull.name, project, detail)
+            entry = AuditEntry(pull.action, OK, one.caller, "repository", pull.name, project, detail)
             record(connection, entry, one.at)
         if lost:
             entry = AuditEntry("audit.lost", FAILED, SYSTEM, "system", "audit", detail={"pulls": lost})

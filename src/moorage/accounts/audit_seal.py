@@ -5,10 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from moorage.core.access import SYSTEM
-from moorage.core.audit import OK, AuditEntry
-from moorage.metadata.audit import record
-from moorage.metadata.audit_chain import cut, newest_anchor, seal
+from moorage.metadata.audit_chain import cut, seal
 
 if TYPE_CHECKING:
     from moorage.core.clock import Clock
@@ -40,18 +37,13 @@ async def seal_entries(database: Database, clock: Clock) -> int:
 async def remove_old_entries(database: Database, clock: Clock, keep_seconds: float) -> int:
     """Remove what is older than `keep_seconds` from the beginning of the chain; returns how many.
 
-    An anchor stays in its place, so that the rest verifies; the removal is in the log itself.
+    An anchor stays in its place, so that the rest verifies; each step's removal is in the log itself.
     """
     before = clock.now() - keep_seconds
     removed = 0
     for _ in range(MOST_STEPS):
-        count = await database.write(partial(cut, before=before, limit=STEP))
+        count = await database.write(partial(cut, before=before, limit=STEP, now=clock.now()))
         removed += count
         if count < STEP:
             break
-    if removed:
-        anchor = await database.read(newest_anchor)
-        detail: dict[str, object] = {"removed": removed, "last": anchor.sequence if anchor else 0}
-        entry = AuditEntry("audit.trim", OK, SYSTEM, "system", "audit", detail=detail)
-        await database.write(lambda connection: record(connection, entry, clock.now()))
     return removed

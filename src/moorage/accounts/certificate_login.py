@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 
 from moorage.auth.certificates import CertificateRefused, Certificates
 from moorage.core.access import Caller, Identity
-from moorage.core.audit import REFUSED, AuditEntry
 from moorage.core.errors import Unauthorized
 from moorage.metadata.logins import ROBOT_BY_NAME, USER_BY_NAME
 
 if TYPE_CHECKING:
-    from moorage.accounts.journal import Journal
+    from moorage.auth.ports import LoginWatch
     from moorage.core.clock import Clock
     from moorage.metadata.database import Database
 
@@ -26,14 +25,14 @@ class CertificateLogin:
         database: users and robots.
         clock: what has expired.
         certificates: checks them.
-        journal: where refusals are noted.
+        watch: told of logins and refusals.
     """
 
-    def __init__(self, database: Database, clock: Clock, certificates: Certificates, journal: Journal) -> None:
+    def __init__(self, database: Database, clock: Clock, certificates: Certificates, watch: LoginWatch) -> None:
         self._database = database
         self._clock = clock
         self._certificates = certificates
-        self._journal = journal
+        self._watch = watch
 
     async def identify(self, header: str, chain: str, address: str, request_id: str) -> Identity | None:
         """Whose certificate that is; None where no rule fits: the client may prove itself otherwise.
@@ -47,15 +46,19 @@ class CertificateLogin:
         Raises:
             Unauthorized: it is not valid, or its account is gone or disabled.
         """
+        caller = Caller(Identity("", "unknown", credential=CERTIFICATE), address=address, request_id=request_id)
         try:
             rule = self._certificates.rule_of(header, chain)
         except CertificateRefused as error:
-            raise self._refusal(str(error), address, request_id) from None
+            self._watch.refused(caller, str(error))
+            raise Unauthorized(_BAD) from None
         if rule is None:
             return None
         found = await (self._user(rule.user) if rule.user else self._robot(rule.robot))
         if found is None:
-            raise self._refusal(f"no such account: {rule.user or rule.robot}", address, request_id)
+            self._watch.refused(caller, f"no such account: {rule.user or rule.robot}")
+            raise Unauthorized(_BAD)
+        self._watch.seen(found, caller)
         return found
 
     async def _user(self, name: str) -> Identity | None:
@@ -69,8 +72,3 @@ class CertificateLogin:
         if row is None or row[2] or (row[3] is not None and float(str(row[3])) <= self._clock.now()):
             return None
         return Identity(str(row[1]), "robot", int(str(row[0])), credential=CERTIFICATE)
-
-    def _refusal(self, reason: str, address: str, request_id: str) -> Unauthorized:
-        caller = Caller(Identity("", "unknown", credential=CERTIFICATE), address=address, request_id=request_id)
-        self._journal.note(AuditEntry("login", REFUSED, caller, "user", "", detail={"reason": reason}))
-        return Unauthorized(_BAD)

@@ -1,19 +1,25 @@
 """What is written down about logins, beside the requests: audit entries, and when a credential was last used.
 
 A login must not wait for the disk. So these are gathered and written together every second; a crash may lose the last
-second of them. What changes something is written in the transaction of the change instead.
+second of them. What changes something is written in the transaction of the change instead. Of refusals, which cost
+nothing to whoever asks for them, equal ones are one entry a minute with a count (`moorage.accounts.gathering`).
 """
 
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import OrderedDict, deque
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from moorage.accounts.gathering import Gathering
+from moorage.core.audit import OK
 from moorage.core.errors import RegistryError
 from moorage.metadata.audit import record
 from moorage.metadata.logins import mark_used
+from moorage.metadata.projects import project_of
 from moorage.telemetry.logs import logger
 
 if TYPE_CHECKING:
@@ -54,17 +60,32 @@ class Journal:
         self._clock = clock
         self._entries: deque[tuple[AuditEntry, float]] = deque()
         self._dropped = 0
+        self._gathering = Gathering()
+        self._lock = threading.Lock()
         self._used: dict[tuple[str, int], float] = {}
         self._written: OrderedDict[tuple[str, int], float] = OrderedDict()
 
-    def note(self, entry: AuditEntry) -> None:
-        """Have an entry written to the audit log within about a second. For any thread."""
+    def note(self, entry: AuditEntry, *, gather: bool = False) -> None:
+        """Have an entry written to the audit log within about a second. For any thread.
+
+        Args:
+            entry: one that names a repository and no project gets that of the name.
+            gather: write equal ones of a minute as one, as it is done with all that are not `ok`.
+        """
         if not self._audit:
             return
+        now = self._clock.now()
+        if gather or entry.outcome != OK:
+            with self._lock:
+                if not self._gathering.is_first(entry, now):
+                    return
+        self._append(entry, now)
+
+    def _append(self, entry: AuditEntry, now: float) -> None:
         if len(self._entries) >= MOST_ENTRIES:
             self._dropped += 1
             return
-        self._entries.append((entry, self._clock.now()))
+        self._entries.append((entry, now))
 
     def used(self, kind: str, row: int) -> None:
         """Have it noted that a credential was used now: `pat`, `robot`, `refresh`, or `user` for a login."""
@@ -90,7 +111,15 @@ class Journal:
                 _log.error("audit entries could not be written", exc_info=error)
 
     async def flush(self) -> None:
-        """Write what was gathered."""
+        """Write what was noted, and what was gathered in the minutes that are over."""
+        await self._write(at_once=False)
+
+    async def _write(self, *, at_once: bool) -> None:
+        now = self._clock.now()
+        with self._lock:
+            over = self._gathering.over(now, at_once=at_once)
+        for entry in over:
+            self._append(entry, now)
         while self._entries or self._used:
             entries = [self._entries.popleft() for _ in range(min(BATCH, len(self._entries)))]
             used, self._used = self._used, {}
@@ -105,17 +134,23 @@ class Journal:
             self._dropped = 0
 
     async def close(self) -> None:
-        """Write the last entries, if the database answers."""
+        """Write the last entries, if the database answers; no minute is waited for."""
         with suppress(RegistryError):
-            await self.flush()
+            await self._write(at_once=True)
 
 
 def _change(
     entries: list[tuple[AuditEntry, float]], used: dict[tuple[str, int], float]
 ) -> Callable[[Connection], None]:
     def change(connection: Connection) -> None:
+        projects: dict[str, int] = {}
         for entry, at in entries:
-            record(connection, entry, at)
+            if entry.target_kind == "repository" and entry.target and entry.project_id is None:
+                if entry.target not in projects:
+                    projects[entry.target] = project_of(connection, entry.target)
+                record(connection, replace(entry, project_id=projects[entry.target]), at)
+            else:
+                record(connection, entry, at)
         mark_used(connection, [(kind, row, at) for (kind, row), at in used.items()])
 
     return change

@@ -11,21 +11,19 @@ Whatever fails gives the same answer, and a user who is not there takes as long 
 
 from __future__ import annotations
 
-import hmac
-import secrets
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import orjson
 
 from moorage.accounts.arrivals import arrive
+from moorage.accounts.login_watch import WatchedLogins
+from moorage.accounts.vouched import Vouched
 from moorage.auth.basic import read_basic
 from moorage.auth.random_secrets import PAT, ROBOT, hash_secret, kind_of
 from moorage.auth.registry_tokens import LONGEST, InvalidToken
 from moorage.core.access import ANONYMOUS, Caller, Identity
-from moorage.core.audit import OK, REFUSED, AuditEntry
-from moorage.core.errors import Unauthorized, Unavailable
+from moorage.core.errors import Denied, TooManyRequests, Unauthorized, Unavailable
 from moorage.core.scopes import parse_scopes
 from moorage.metadata.logins import ACCESS_TOKEN, ROBOT_SECRET, USER_BY_ID, USER_BY_NAME
 
@@ -35,7 +33,7 @@ if TYPE_CHECKING:
     from moorage.accounts.journal import Journal
     from moorage.accounts.keys import Keys
     from moorage.auth.passwords import Passwords
-    from moorage.auth.ports import Attempts, JobTokens, PasswordSource
+    from moorage.auth.ports import JobTokens, LoginWatch, PasswordSource
     from moorage.auth.registry_tokens import TokenReader
     from moorage.core.access import Scope
     from moorage.core.clock import Clock
@@ -45,29 +43,9 @@ WRONG = "The user name, password or token is wrong, or no longer valid."
 UNREADABLE = "The credentials cannot be read; Basic authentication wants base64 of user:password in UTF-8."
 BAD_TOKEN = "The token is not valid here, or no longer; ask for a new one."  # noqa: S105 - a sentence
 
-LOGIN_SECONDS = 600.0
-"""How often at most the audit log gets a line for one credential from one address that goes on being used."""
-
-DIRECTORY_SECONDS = 60.0
-"""How long a directory's yes to a password is remembered."""
-
-MOST_REMEMBERED = 10_000
 _LONGEST_NAME = 256
 _ANY_NAME = frozenset({"<token>", "oauth2accesstoken"})
 """User names that clients send with a token when nobody told them one (docker, gcloud's helpers)."""
-
-
-class NoAttempts:
-    """`Attempts` that counts nothing."""
-
-    async def check(self, account: str, address: str) -> None:
-        """Always."""
-
-    async def failed(self, account: str, address: str, password: str) -> None:
-        """Not counted."""
-
-    async def succeeded(self, account: str, address: str) -> None:
-        """Nothing to forget."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +88,11 @@ class Login:
         passwords: the costly checks.
         keys: verifies tokens that it has not seen.
         reader: knows those that it has.
-        journal: where logins and refusals are noted.
+        journal: where it is noted that credentials are used.
         challenges: for answers with 401.
         sources: directories, asked in this order.
         jobs: takes OIDC tokens of CI jobs.
-        attempts: counts failures.
+        watch: told of logins and refusals; None: one that counts no failures.
     """
 
     def __init__(  # noqa: PLR0913 - one for each link of the chain
@@ -129,7 +107,7 @@ class Login:
         challenges: Challenges,
         sources: Sequence[PasswordSource] = (),
         jobs: JobTokens | None = None,
-        attempts: Attempts | None = None,
+        watch: LoginWatch | None = None,
     ) -> None:
         self._database = database
         self._clock = clock
@@ -140,9 +118,8 @@ class Login:
         self._challenges = challenges
         self._sources = tuple(sources)
         self._jobs = jobs
-        self._attempts: Attempts = NoAttempts() if attempts is None else attempts
-        self._vouched = _Vouched()
-        self._noted: OrderedDict[tuple[str, str, str], float] = OrderedDict()
+        self._watch: LoginWatch = WatchedLogins(journal, clock) if watch is None else watch
+        self._vouched = Vouched()
 
     def known(self, authorization: str | None) -> Identity | None:
         """Who has a token that was verified before; ANONYMOUS without credentials; None where one has to look."""
@@ -161,9 +138,14 @@ class Login:
             return await self._bearer(authorization, address, request_id)
         credentials = read_basic(authorization)
         if credentials is None:
-            raise Unauthorized(UNREADABLE)
+            raise self.unreadable(address, request_id)
         user, password = credentials
         return (await self.prove(user, password.decode(), address, request_id)).identity
+
+    def unreadable(self, address: str, request_id: str) -> Unauthorized:
+        """What to raise for credentials that nobody can read; it is in the audit log then."""
+        self._watch.refused(_somebody("", address, request_id), "unreadable")
+        return Unauthorized(UNREADABLE)
 
     def challenge(self, origin: str = "", scope: str = "", error: str = "") -> str:
         """`Bearer realm="...",service="..."`, with what a token would need."""
@@ -193,22 +175,52 @@ class Login:
         """
         if not user and not password:
             return Proof(ANONYMOUS, 0)
-        name = user.lower()[:_LONGEST_NAME]
-        caller = Caller(Identity(user[:_LONGEST_NAME], "unknown"), address=address, request_id=request_id)
-        await self._attempts.check(name, address)
+        caller = _somebody(user, address, request_id)
+        proof, forget = await self._prove(user, password, caller, scopes)
+        await self._watch.passed(proof.identity, self._account(user, password), caller, forget=forget)
+        return proof
+
+    async def enter(self, user: str, password: str, address: str = "", request_id: str = "") -> Proof:
+        """As `prove`, for a session to begin with it: of a person, and by password. Each is in the audit log.
+
+        Raises:
+            Unauthorized: nobody's, or no password: tokens and robots get no session.
+        """
+        caller = _somebody(user, address, request_id)
+        if not password or kind_of(password):
+            self._watch.refused(caller, "no password")
+            raise Unauthorized(WRONG)
+        proof, forget = await self._prove(user, password, caller, None)
+        if proof.identity.kind != "user":
+            self._watch.refused(caller, "no person")
+            raise Unauthorized(WRONG)
+        await self._watch.passed(proof.identity, user.lower(), caller, forget=forget, always=True)
+        return proof
+
+    async def _prove(
+        self, user: str, password: str, caller: Caller, scopes: Sequence[Scope] | None
+    ) -> tuple[Proof, bool]:
+        """Who that is, and whether failures of before are to be forgotten."""
+        account = self._account(user, password)
+        forget = await self._watch.admit(account, caller) if account else False
         try:
             proof = await self._try(user, password, caller, scopes)
-        except Unauthorized:  # a job's token, with a reason that was noted
-            await self._attempts.failed(name, address, password)
+        except Unauthorized:
+            await self._watch.failed(account, caller, password, "token of a job")
+            raise
+        except (TooManyRequests, Unavailable, Denied) as error:
+            self._watch.refused(caller, error.message, failed=not isinstance(error, Denied))
             raise
         if proof is None:
-            self._journal.note(AuditEntry("login", REFUSED, caller, "user", name, detail={"reason": "credentials"}))
-            await self._attempts.failed(name, address, password)
+            await self._watch.failed(account, caller, password, "credentials")
             raise Unauthorized(WRONG)
-        if self._is_news(proof.identity, address):
-            await self._attempts.succeeded(name, address)
-            self._note(proof.identity, address, request_id)
-        return proof
+        return proof, forget
+
+    def _account(self, user: str, password: str) -> str:
+        """Whose failure it would be. Nobody's, with what cannot be guessed: failed passwords do not keep that out."""
+        if kind_of(password) or (self._jobs is not None and self._jobs.recognises(password)):
+            return ""
+        return user.lower()[:_LONGEST_NAME]
 
     async def _try(self, user: str, password: str, caller: Caller, scopes: Sequence[Scope] | None) -> Proof | None:
         if "\0" in user or "\0" in password or len(password) > LONGEST:
@@ -225,16 +237,17 @@ class Login:
         token = authorization[7:].strip(" ")
         kind = kind_of(token)
         if kind:
+            caller = _somebody("", address, request_id)
             proof = await self._by_secret(kind, None, token)
             if proof is not None:
-                if self._is_news(proof.identity, address):
-                    self._note(proof.identity, address, request_id)
+                self._watch.seen(proof.identity, caller)
                 return proof.identity
+            await self._watch.failed("", caller, token, "credentials")
         else:
             try:
                 return await self._keys.identify(authorization)
-            except InvalidToken:
-                pass
+            except InvalidToken as error:
+                self._watch.refused(_somebody("", address, request_id), f"token: {error}")
         raise Unauthorized(BAD_TOKEN, error="invalid_token")
 
     async def _by_secret(self, kind: str, user: str | None, secret: str) -> Proof | None:
@@ -319,54 +332,16 @@ class Login:
         proof = _user(await self._database.lookup(USER_BY_ID, row), source)
         return proof if proof is not None and proof.epoch == epoch else None
 
-    def _is_news(self, who: Identity, address: str) -> bool:
-        """Whether a line in the audit log is due for this credential from this address."""
-        key, now = (who.name, who.credential, address), self._clock.now()
-        if now - self._noted.get(key, float("-inf")) < LOGIN_SECONDS:
-            return False
-        self._noted[key] = now
-        self._noted.move_to_end(key)
-        if len(self._noted) > MOST_REMEMBERED:
-            self._noted.popitem(last=False)
-        return True
-
-    def _note(self, who: Identity, address: str, request_id: str) -> None:
-        caller = Caller(who, address=address, request_id=request_id)
-        self._journal.note(AuditEntry("login", OK, caller, who.kind, who.name))
-        if who.kind == "user":
-            self._journal.used("user", who.id)
-
-
-class _Vouched:
-    """Passwords that a directory found right within DIRECTORY_SECONDS, under an HMAC with a key of this process."""
-
-    def __init__(self) -> None:
-        self._key = secrets.token_bytes(32)
-        self._found: OrderedDict[bytes, tuple[float, int, int, str]] = OrderedDict()
-
-    def add(self, name: str, password: str, row: int, epoch: int, source: str, now: float) -> None:
-        self._found[self._digest(name, password)] = (now + DIRECTORY_SECONDS, row, epoch, source)
-        if len(self._found) > MOST_REMEMBERED:
-            self._found.popitem(last=False)
-
-    def get(self, name: str, password: str, now: float) -> tuple[int, int, str] | None:
-        digest = self._digest(name, password)
-        found = self._found.get(digest)
-        if found is None:
-            return None
-        if found[0] <= now:
-            del self._found[digest]
-            return None
-        return found[1:]
-
-    def _digest(self, name: str, password: str) -> bytes:
-        return hmac.digest(self._key, f"{name}\0{password}".encode(), "sha256")
-
 
 def narrowed(scopes: str) -> tuple[Scope, ...] | None:
     """What a personal access token narrows its owner's rights to, from its column; None: not at all."""
     words = orjson.loads(scopes)
     return tuple(parse_scopes(words)) if words else None
+
+
+def _somebody(user: str, address: str, request_id: str) -> Caller:
+    """Who says to be `user`."""
+    return Caller(Identity(user[:_LONGEST_NAME], "unknown"), address=address, request_id=request_id)
 
 
 def _user(row: Row | None, credential: str) -> Proof | None:

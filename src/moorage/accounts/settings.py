@@ -54,12 +54,15 @@ class LimitSettings:
     """Limits of all kinds.
 
     storage: "database", shared by all workers and instances, or "memory", each worker for itself.
+    secret: for all who share it: names, addresses and passwords are counted as HMACs under it. Not needed with accounts
+        of our own, which have one.
     """
 
     storage: str = "database"
     logins: LoginLimits = field(default_factory=LoginLimits)
     requests: Rates = field(default_factory=Rates)
     pulls: Rates = field(default_factory=Rates)
+    secret: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +93,13 @@ class AuditSettings:
 
     enabled: whether it is written.
     pulls: whether pulls are in it.
+    blobs: whether those of blobs are among them.
     keep_seconds: how long an entry is kept; 0 for ever.
     syslog: a collector that gets every entry too.
     """
 
     enabled: bool = False
     pulls: bool = True
+    blobs: bool = True
     keep_seconds: int = 31_536_000
     syslog: SyslogSettings | None = None

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
 
-    from moorage.accounts.audit_pulls import PullLog
+    from moorage.app.audit import Watch
     from moorage.blobs.ports import BlobStore, UploadStore
     from moorage.blobs.settings import BlobSettings
     from moorage.config.settings import Settings
@@ -86,8 +86,8 @@ def build(settings: Settings, run: Run, probe: Probe = no_probe) -> Root:
     sweeper = Sweeper(database, uploads, _purge(settings), settings.events, clock)
     keeper = _Keeper(run.supervisor, [metrics.flush, trim_heap], [access.flush])
     watching = watch(settings, database, clock, metrics)
-    who = access_of(settings, database, clock, partial(login_attempts, settings, database, clock, metrics))
-    guard = who.guard()
+    who = access_of(settings, database, clock, watching, partial(login_attempts, settings, database, clock, metrics))
+    guard = who.guard(watching.journal)
     parts = Parts(database, blobs, uploads, settings.registry, clock, RandomIds(), who.sight, settings.audit.enabled)
 
     async def startup() -> None:
@@ -115,10 +115,12 @@ def build(settings: Settings, run: Run, probe: Probe = no_probe) -> Root:
         local=settings.local,
         passwords=who.passwords,
         attempts=who.attempts,
+        limit=watching.requests,
+        note=watching.journal.note if watching.journal is not None else None,
         prefix=settings.http.prefix.rstrip("/"),
     )
     return Root(
-        DistributionApi(_routes(parts, settings, guard, watching.pulls), guard, watching.gate),
+        DistributionApi(_routes(parts, settings, guard, watching), guard, watching.gate),
         health,
         settings.http,
         metrics=metrics,
@@ -142,13 +144,13 @@ def _purge(settings: Settings) -> UploadPurgeSettings:
     return replace(settings.purge, enabled=False) if settings.registry.readonly else settings.purge
 
 
-def _routes(parts: Parts, settings: Settings, guard: Guard | None, pulls: PullLog | None) -> Table:
+def _routes(parts: Parts, settings: Settings, guard: Guard | None, watching: Watch) -> Table:
     pull, delete = Pull(parts), Delete(parts)
     folder = str(settings.blobs.root / "uploads") if settings.blobs.driver == "filesystem" else None
     spool = Spool(settings.registry.manifest_limit, folder)
     return table(
-        Manifests(pull, Push(parts), delete, spool, pulls),
-        Blobs(pull, delete),
+        Manifests(pull, Push(parts), delete, spool, watching.pulls),
+        Blobs(pull, delete, watching.pulls if settings.audit.blobs else None),
         UploadSessions(Uploads(parts), Mount(parts), guard),
         Lists(Listing(parts), Referrers(parts)),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -10,14 +11,21 @@ if TYPE_CHECKING:
 
     from moorage.accounts.journal import Journal
     from moorage.accounts.login import Login
+    from moorage.accounts.login_watch import WatchedLogins
+    from moorage.app.audit import Watch
+    from moorage.auth.external_settings import ExternalSettings
     from moorage.auth.passwords import Passwords
     from moorage.auth.ports import Attempts, Authenticator, CertificateOwners, PasswordSource, Policy, Sight
-    from moorage.auth.settings import LocalSettings
+    from moorage.auth.settings import HtpasswdSettings, LocalSettings
     from moorage.config.settings import Settings
     from moorage.core.clock import Clock
     from moorage.http.door import Door
+    from moorage.http.request_limit import RequestLimit
     from moorage.http.v2.guard import Guard
     from moorage.metadata.database import Database
+
+PATIENCE = 1.0
+"""Seconds after which the counters of failed logins are asked again where a password comes with every request."""
 
 
 @dataclass(slots=True)
@@ -29,7 +37,6 @@ class Access:
         authenticator: who asks; None where everybody may do everything.
         policy: what they may do; None as above.
         certificates: whose client certificates are; None where they are not looked at.
-        journal: where refusals and logins are noted; None where everybody may do everything.
         login, passwords, attempts: of accounts of our own; None in other modes.
         doors: of the root beside `/v2/`.
         starts: to be awaited once the database is open, before anything is served.
@@ -42,7 +49,6 @@ class Access:
     policy: Policy | None = None
     login: Login | None = None
     passwords: Passwords | None = None
-    journal: Journal | None = None
     attempts: Attempts | None = None
     certificates: CertificateOwners | None = None
     doors: list[Door] = field(default_factory=list)
@@ -50,51 +56,68 @@ class Access:
     tasks: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     closes: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
 
-    def guard(self) -> Guard | None:
+    def guard(self, journal: Journal | None) -> Guard | None:
         """What stands before `/v2/`; None where everybody may do everything."""
         if self.authenticator is None or self.policy is None:
             return None
         from moorage.http.v2.guard import Guard
 
-        note = self.journal.note if self.journal is not None else None
+        note = journal.note if journal is not None else None
         return Guard(self.authenticator, self.policy, self.certificates, note)
 
 
 def access_of(
-    settings: Settings, database: Database, clock: Clock, attempts: Callable[[bytes], Attempts | None]
+    settings: Settings,
+    database: Database,
+    clock: Clock,
+    watching: Watch,
+    attempts: Callable[[bytes], Attempts | None],
 ) -> Access:
     """What the section `auth` asks for.
 
-    attempts: makes who counts failed logins, given a secret that all workers share; called in mode `local` only.
+    Args:
+        settings: all of them.
+        database: facts.
+        clock: time.
+        watching: where logins and refusals are noted, and requests limited.
+        attempts: makes who counts failed logins, given a secret that all workers share.
     """
     from moorage.registry.sight import OpenSight, TokenSight
 
+    if settings.auth == "none":
+        return Access(OpenSight(database))
+    if watching.journal is None:
+        raise RuntimeError("logins and refusals have nowhere to go")
+    from moorage.accounts.login_watch import WatchedLogins
+
     if settings.htpasswd is not None:
-        from moorage.auth.basic import BasicAuthenticator, password_executor
-        from moorage.auth.htpasswd import HtpasswdFile
-        from moorage.auth.plain_policy import PlainPolicy
-
-        basic = BasicAuthenticator(HtpasswdFile(settings.htpasswd), password_executor())
-        return _with_journal(Access(OpenSight(database), basic, PlainPolicy()), settings, database, clock)
+        watch = WatchedLogins(watching.journal, clock, attempts(_secret(settings)), patience=PATIENCE)
+        return _htpasswd(OpenSight(database), settings.htpasswd, watch)
     if settings.token is not None:
-        from moorage.auth.external_tokens import ExternalTokens
-        from moorage.auth.plain_policy import PlainPolicy
-
-        tokens = ExternalTokens(settings.token, clock)
-        return _with_journal(Access(TokenSight(database), tokens, PlainPolicy()), settings, database, clock)
+        return _external(TokenSight(database), settings.token, clock, WatchedLogins(watching.journal, clock))
     if settings.local is not None:
-        return _local(settings, settings.local, database, clock, attempts)
-    return Access(OpenSight(database))
+        return _local(settings, settings.local, database, clock, watching.journal, attempts, watching.requests)
+    raise RuntimeError(f"auth is {settings.auth!r}, and nothing says how")
 
 
-def _with_journal(access: Access, settings: Settings, database: Database, clock: Clock) -> Access:
-    """What is refused goes to the audit log, where there is one."""
-    from moorage.accounts.journal import Journal
+def _htpasswd(sight: Sight, settings: HtpasswdSettings, watch: WatchedLogins) -> Access:
+    from moorage.auth.basic import BasicAuthenticator, password_executor
+    from moorage.auth.htpasswd import HtpasswdFile
+    from moorage.auth.plain_policy import PlainPolicy
 
-    access.journal = Journal(database, clock, audit=settings.audit.enabled)
-    access.tasks.append(access.journal.run)
-    access.closes.append(access.journal.close)
-    return access
+    return Access(sight, BasicAuthenticator(HtpasswdFile(settings), password_executor(), watch=watch), PlainPolicy())
+
+
+def _external(sight: Sight, settings: ExternalSettings, clock: Clock, watch: WatchedLogins) -> Access:
+    from moorage.auth.external_tokens import ExternalTokens
+    from moorage.auth.plain_policy import PlainPolicy
+
+    return Access(sight, ExternalTokens(settings, clock, watch=watch), PlainPolicy())
+
+
+def _secret(settings: Settings) -> bytes:
+    """What failed logins are counted under: where no file could be made for it, each worker counts by itself."""
+    return settings.limits.secret.encode() or secrets.token_bytes(32)
 
 
 def _local(
@@ -102,13 +125,15 @@ def _local(
     local: LocalSettings,
     database: Database,
     clock: Clock,
+    journal: Journal,
     attempts: Callable[[bytes], Attempts | None],
+    limit: RequestLimit | None,
 ) -> Access:
     """Accounts of our own: the login chain, the keys, the token endpoint."""
     from moorage.accounts.issue import Issue
-    from moorage.accounts.journal import Journal
     from moorage.accounts.keys import Keys
     from moorage.accounts.login import Challenges, Login
+    from moorage.accounts.login_watch import WatchedLogins
     from moorage.accounts.policy import DatabasePolicy
     from moorage.accounts.refresh import RefreshTokens
     from moorage.accounts.sight import DatabaseSight
@@ -119,9 +144,9 @@ def _local(
     from moorage.auth.slow_checks import password_executor
     from moorage.http.token.door import TokenDoor
 
-    journal = Journal(database, clock, audit=settings.audit.enabled)
-    oidc = Oidc(local, database, clock, journal)
     counted = attempts(master_key(local.secret))
+    watch = WatchedLogins(journal, clock, counted)
+    oidc = Oidc(local, database, clock, journal)
     reader = TokenReader(local.issuer, local.service, clock)
     keys = Keys(database, local, reader, clock)
     passwords = Passwords(password_executor())
@@ -135,7 +160,7 @@ def _local(
         journal,
         challenges=Challenges(local.realm, local.service, settings.http.prefix.rstrip("/")),
         sources=sources,
-        attempts=counted,
+        watch=watch,
         jobs=oidc,
     )
     policy = DatabasePolicy(database, clock)
@@ -147,23 +172,24 @@ def _local(
         policy,
         login,
         passwords,
-        journal,
         counted,
-        certificates=_certificates(local, database, clock, journal),
-        doors=[TokenDoor(login, issue, refresh, keys, local.service), oidc.door()],
+        certificates=_certificates(local, database, clock, watch),
+        doors=[TokenDoor(login, issue, refresh, keys, local.service, limit), oidc.door()],
         starts=[keys.load],
-        tasks=[keys.run, journal.run],
-        closes=[oidc.close, *(each.close for each in sources), journal.close],
+        tasks=[keys.run],
+        closes=[oidc.close, *(each.close for each in sources)],
     )
 
 
-def _certificates(local: LocalSettings, database: Database, clock: Clock, journal: Journal) -> CertificateOwners | None:
+def _certificates(
+    local: LocalSettings, database: Database, clock: Clock, watch: WatchedLogins
+) -> CertificateOwners | None:
     if local.certificates is None:
         return None
     from moorage.accounts.certificate_login import CertificateLogin
     from moorage.auth.certificates import Certificates
 
-    return CertificateLogin(database, clock, Certificates(local.certificates, clock), journal)
+    return CertificateLogin(database, clock, Certificates(local.certificates, clock), watch)
 
 
 def _directories(local: LocalSettings) -> list[PasswordSource]:

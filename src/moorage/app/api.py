@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Any
 from moorage.http.api.door import ApiDoor
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from moorage.accounts.login import Login
     from moorage.auth.passwords import Passwords
     from moorage.auth.ports import Attempts, Authenticator
     from moorage.auth.settings import LocalSettings
+    from moorage.core.audit import AuditEntry
     from moorage.core.clock import Clock
+    from moorage.http.request_limit import RequestLimit
     from moorage.metadata.database import Database
 
 
@@ -28,6 +32,8 @@ class ApiParts:
         local: settings of these; None likewise.
         passwords: makes and checks hashes; None: made when it is needed.
         attempts: counts wrong passwords; None: nobody does.
+        limit: how often somebody may ask; None where that is not limited.
+        note: has what was refused written to the audit log; None where there is none.
         prefix: of all addresses, without a slash at the end.
     """
 
@@ -39,6 +45,8 @@ class ApiParts:
     local: LocalSettings | None = None
     passwords: Passwords | None = None
     attempts: Attempts | None = None
+    limit: RequestLimit | None = None
+    note: Callable[[AuditEntry], None] | None = None
     prefix: str = ""
 
 
@@ -51,9 +59,10 @@ def api_door(parts: ApiParts) -> ApiDoor:
         from moorage.http.api.who import WhoAsks
 
         sessions = Sessions(parts.database, parts.clock) if parts.mode == "local" else None
-        return build(services(parts), WhoAsks(parts.mode, parts.authenticator, sessions), parts.prefix)
+        who = WhoAsks(parts.mode, parts.authenticator, sessions, parts.limit, parts.note)
+        return build(services(parts), who, parts.prefix)
 
-    return ApiDoor(None if parts.mode == "token" else load)
+    return ApiDoor(None if parts.mode == "token" else load, parts.note)
 
 
 def services(parts: ApiParts) -> dict[type, object]:

@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from moorage.accounts.attempts import LoginAttempts
+    from moorage.accounts.journal import Journal
     from moorage.config.settings import Settings
     from moorage.core.clock import Clock
+    from moorage.http.request_limit import RequestLimit
     from moorage.http.v2.limits import RateGate
     from moorage.metadata.database import Database
     from moorage.telemetry.metrics import Metrics
@@ -24,13 +26,17 @@ class Watch:
     """What watches over requests.
 
     Attributes:
+        journal: takes note of logins and refusals; None without an audit log where everybody may do everything.
         pulls: takes note of pulls; None where they are not in the audit log.
+        requests: limits requests; None where they are not limited.
         gate: limits requests and pulls; None where nothing is limited.
         tasks: to be run beside the requests for as long as the worker lives.
         closes: to be awaited at its end, before the database is closed.
     """
 
+    journal: Journal | None = None
     pulls: PullLog | None = None
+    requests: RequestLimit | None = None
     gate: RateGate | None = None
     tasks: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     closes: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
@@ -39,13 +45,18 @@ class Watch:
 def watch(settings: Settings, database: Database, clock: Clock, metrics: Metrics) -> Watch:
     """What the settings of `audit` and `limits` ask for."""
     found = Watch()
+    if settings.audit.enabled or settings.auth != "none":
+        from moorage.accounts.journal import Journal
+
+        found.journal = Journal(database, clock, audit=settings.audit.enabled)
+        found.tasks.append(found.journal.run)
+        found.closes.append(found.journal.close)
     flushes: list[Callable[[], Awaitable[object]]] = []
     if settings.audit.enabled and settings.audit.pulls:
         found.pulls = PullLog(database, clock, lambda count: metrics.count_event("audit_pulls_lost", count))
         flushes.append(found.pulls.flush)
     if settings.limits.requests or settings.limits.pulls:
-        found.gate, reconcile = _gate(settings, database, clock)
-        flushes.append(reconcile)
+        flushes.append(_limit(found, settings, database, clock))
     if settings.audit.enabled or flushes or settings.auth != "none":
         keeper = AuditKeeper(database, clock, settings.audit, flushes)
         found.tasks.append(keeper.run)
@@ -57,16 +68,21 @@ def watch(settings: Settings, database: Database, clock: Clock, metrics: Metrics
     return found
 
 
-def _gate(settings: Settings, database: Database, clock: Clock) -> tuple[RateGate, Callable[[], Awaitable[object]]]:
+def _limit(found: Watch, settings: Settings, database: Database, clock: Clock) -> Callable[[], Awaitable[object]]:
+    """Set up what limits requests and pulls; returns what brings their counters together."""
     from moorage.accounts.counters import LocalCounters
     from moorage.accounts.rate_limits import RateLimit
+    from moorage.http.request_limit import RequestLimit
     from moorage.http.v2.limits import RateGate
 
     limits = settings.limits
     counters = LocalCounters(database if limits.storage == "database" else None, clock)
-    requests = RateLimit("requests", limits.requests, counters, clock) if limits.requests else None
+    note = found.journal.note if found.journal is not None else None
+    if limits.requests:
+        found.requests = RequestLimit(RateLimit("requests", limits.requests, counters, clock), note)
     pulls = RateLimit("pulls", limits.pulls, counters, clock) if limits.pulls else None
-    return RateGate(requests, pulls), counters.reconcile
+    found.gate = RateGate(found.requests, pulls, note)
+    return counters.reconcile
 
 
 def login_attempts(
@@ -74,7 +90,7 @@ def login_attempts(
 ) -> LoginAttempts | None:
     """Who counts failed logins; None where the settings want none counted.
 
-    secret: the master key, the same for all workers and instances.
+    secret: the same for all workers and instances.
     """
     if not settings.limits.logins.enabled:
         return None

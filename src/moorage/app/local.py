@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from moorage.accounts.bootstrap import read_secret
 from moorage.app.api import ApiParts, services
 from moorage.auth.settings import LocalSettings
-from moorage.core.access import SYSTEM
+from moorage.core.access import Caller, Identity
 from moorage.core.clock import SystemClock
 from moorage.metadata.factory import SQLITE, open_database, sqlite_path
 from moorage.metadata.migrate import SchemaTooNew, migrate
 
 if TYPE_CHECKING:
     from moorage.config.settings import Settings
-    from moorage.core.access import Caller
     from moorage.metadata.database import Database
 
 
@@ -40,7 +41,7 @@ class LocalApi:
 
 
 def local_api(settings: Settings) -> LocalApi:
-    """The API over the database of a configuration; whoever calls it is the system itself.
+    """The API over the database of a configuration; whoever calls it is the system, and the audit log says who that is.
 
     Raises:
         NoRegistry: no server ever ran there, a newer one did, or the database does not answer.
@@ -60,13 +61,23 @@ def local_api(settings: Settings) -> LocalApi:
         raise NoRegistry(f"The database of {settings.root} cannot be used: {reason}") from error
     from moorage.http.api.app import build
 
+    caller = Caller(Identity(_person(), "system", admin=True, credential="cli"))
+
     async def system(_request: object) -> Caller:
-        return SYSTEM
+        return caller
 
     database = open_database(url)
     return LocalApi(
         build(services(ApiParts(database, SystemClock(), settings.auth, local=_local(settings))), system), database
     )
+
+
+def _person() -> str:
+    """The name of the operating system's user that the process runs as; where that has none, its number."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
 
 
 def _local(settings: Settings) -> LocalSettings | None:

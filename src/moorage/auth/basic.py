@@ -6,18 +6,21 @@ import binascii
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
+from dataclasses import replace
 
 import bcrypt
 
 from moorage.auth.htpasswd import HtpasswdFile
+from moorage.auth.ports import LoginWatch
 from moorage.auth.slow_checks import QUEUE, SlowChecks, password_executor
-from moorage.core.access import ANONYMOUS, Identity
-from moorage.core.errors import Unauthorized
+from moorage.core.access import ANONYMOUS, Caller, Identity
+from moorage.core.errors import TooManyRequests, Unauthorized, Unavailable
 
 __all__ = ["BasicAuthenticator", "password_executor", "quoted", "read_basic"]
 
 _LONGEST_HEADER = 8192
 _BCRYPT_BYTES = 72
+_LONGEST_NAME = 256
 _WRONG = "The user name or the password is wrong."
 _UNREADABLE = "The credentials cannot be read; Basic authentication wants base64 of user:password in UTF-8."
 
@@ -34,6 +37,7 @@ class BasicAuthenticator:
         executor: where bcrypt runs, `password_executor()`.
         monotonic: seconds, for the age of results.
         queue: most checks that wait or run; a quarter of them for one user, and a quarter for all unknown ones.
+        watch: told of logins, and says who failed too often; None: nobody watches.
     """
 
     def __init__(
@@ -42,13 +46,18 @@ class BasicAuthenticator:
         executor: Executor,
         monotonic: Callable[[], float] = time.monotonic,
         queue: int = QUEUE,
+        watch: LoginWatch | None = None,
     ) -> None:
         self._htpasswd = htpasswd
+        self._watch = watch
         self._checks = SlowChecks(_check, executor, monotonic, queue)
         self._challenge = f'Basic realm="{quoted(htpasswd.settings.realm)}"'
 
     def known(self, authorization: str | None) -> Identity | None:
-        """The user whose password was found right within ten minutes; ANONYMOUS without credentials; else None."""
+        """The user whose password was found right within ten minutes; ANONYMOUS without credentials; else None.
+
+        Where somebody watches, `identify` looks at every password: a known one must not tell itself to a guesser.
+        """
         if authorization is None:
             return ANONYMOUS
         credentials = _read(authorization)
@@ -57,7 +66,7 @@ class BasicAuthenticator:
         user, password = credentials
         if not user and not password:
             return ANONYMOUS
-        hashed = self._htpasswd.hash_of(user)
+        hashed = self._htpasswd.hash_of(user) if self._watch is None else None
         if hashed is None or not self._checks.is_known(user, password, hashed):
             return None
         return Identity(user, "user", credential="password")
@@ -67,16 +76,40 @@ class BasicAuthenticator:
         if authorization is None:
             return ANONYMOUS
         credentials = _read(authorization)
+        caller = Caller(Identity("", "unknown"), address=address, request_id=request_id)
         if credentials is None:
+            if self._watch is not None:
+                self._watch.refused(caller, "unreadable")
             raise Unauthorized(_UNREADABLE, challenge=self._challenge)
         user, password = credentials
         if not user and not password:
             return ANONYMOUS
-        entry = self._htpasswd.hash_of(user)
-        hashed = self._htpasswd.decoy_of(user) if entry is None else entry
-        if not await self._checks.is_right(user, password, hashed, exists=entry is not None):
+        if self._watch is None:
+            right = await self._is_right(user, password)
+        else:
+            right = await self._watched(user, password, self._watch, caller)
+        if not right:
             raise Unauthorized(_WRONG, challenge=self._challenge)
         return Identity(user, "user", credential="password")
+
+    async def _watched(self, user: str, password: bytes, watch: LoginWatch, caller: Caller) -> bool:
+        caller = replace(caller, identity=Identity(user[:_LONGEST_NAME], "unknown"))
+        forget = await watch.admit(user, caller)
+        try:
+            right = await self._is_right(user, password)
+        except (TooManyRequests, Unavailable) as error:
+            watch.refused(caller, error.message, failed=True)
+            raise
+        if right:
+            await watch.passed(Identity(user, "user", credential="password"), user, caller, forget=forget)
+        else:
+            await watch.failed(user, caller, password.hex(), "credentials")
+        return right
+
+    async def _is_right(self, user: str, password: bytes) -> bool:
+        entry = self._htpasswd.hash_of(user)
+        hashed = self._htpasswd.decoy_of(user) if entry is None else entry
+        return await self._checks.is_right(user, password, hashed, exists=entry is not None)
 
     def challenge(self, origin: str = "", scope: str = "", error: str = "") -> str:
         """`Basic realm="..."`, whatever was asked for."""

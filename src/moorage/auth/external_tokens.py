@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
@@ -16,13 +17,14 @@ from moorage.auth.basic import quoted
 from moorage.auth.certificate_chain import ChainRefused, check_chain
 from moorage.auth.external_keys import KeyFiles, TrustedKeys, jwk_of, thumbprint_of
 from moorage.auth.oidc_tokens import IssuerKey, TokenRefused, audiences
-from moorage.core.access import ANONYMOUS, Identity, TokenAccess
+from moorage.core.access import ANONYMOUS, Caller, Identity, TokenAccess
 from moorage.core.errors import ManifestInvalid, Unauthorized
 from moorage.core.strict_json import decode_object
 from moorage.telemetry.logs import logger
 
 if TYPE_CHECKING:
     from moorage.auth.external_settings import ExternalSettings
+    from moorage.auth.ports import LoginWatch
     from moorage.core.clock import Clock
 
 LEEWAY = 60.0
@@ -49,9 +51,17 @@ class ExternalTokens:
         settings: whose tokens, for what.
         clock: for their times.
         keys: of that server.
+        watch: told whose tokens come, and of those that are refused; None: nobody watches.
     """
 
-    def __init__(self, settings: ExternalSettings, clock: Clock, keys: KeyFiles | None = None) -> None:
+    def __init__(
+        self,
+        settings: ExternalSettings,
+        clock: Clock,
+        keys: KeyFiles | None = None,
+        watch: LoginWatch | None = None,
+    ) -> None:
+        self._watch = watch
         self._settings = settings
         self._clock = clock
         self._files = keys or KeyFiles(settings)
@@ -75,11 +85,17 @@ class ExternalTokens:
         known = self.known(authorization)
         if known is not None or authorization is None:
             return known or ANONYMOUS
+        caller = Caller(Identity("", "unknown"), address=address, request_id=request_id)
         try:
             until, who = self._read(authorization)
         except TokenRefused as error:
             _log.info("token refused", reason=str(error), address=address, request_id=request_id)
+            if self._watch is not None:
+                self._watch.refused(caller, f"token: {error}")
             raise Unauthorized(_BAD, error="invalid_token") from None
+        if self._watch is not None:
+            # Each docker command has a token of its own: a line for whose they are, not for each.
+            self._watch.seen(replace(who, credential="token"), caller)
         if len(self._known) >= MOST_KNOWN:
             del self._known[next(iter(self._known))]
         self._known[authorization] = (until, who)

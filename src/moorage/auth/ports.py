@@ -10,7 +10,7 @@ from moorage.core.access import Identity
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from moorage.core.access import Binding, Scope
+    from moorage.core.access import Binding, Caller, Scope
 
 
 class Authenticator(Protocol):
@@ -54,10 +54,10 @@ class Authenticator(Protocol):
 
 
 class Attempts(Protocol):
-    """Counts failed logins, for an account and for an address."""
+    """Counts failed logins, for an account and for an address; for the address alone where `account` is empty."""
 
-    async def check(self, account: str, address: str) -> None:
-        """May this be tried now?
+    async def check(self, account: str, address: str) -> bool:
+        """May this be tried now? Returns whether there are failures that `succeeded` would forget.
 
         Raises:
             TooManyRequests: there were too many failures; it says when to come back.
@@ -69,7 +69,42 @@ class Attempts(Protocol):
         ...
 
     async def succeeded(self, account: str, address: str) -> None:
-        """Forget the account's failures from that address."""
+        """Forget the account's failures from that address, and know the address as one of its own from now on."""
+        ...
+
+
+class LoginWatch(Protocol):
+    """What whoever checks credentials has to tell: it counts failures, and writes the audit log.
+
+    `caller` is who says to be somebody, from where: kind `unknown`, with the name that came with the credentials.
+    """
+
+    async def admit(self, account: str, caller: Caller) -> bool:
+        """May this be tried now? What this returns is wanted by `passed`.
+
+        Raises:
+            TooManyRequests: there were too many failures.
+        """
+        ...
+
+    async def failed(self, account: str, caller: Caller, secret: str, reason: str) -> None:
+        """The credentials are wrong. An empty `account`: they are none that anybody guesses.
+
+        Raises:
+            TooManyRequests: for an empty `account`, which `admit` was not asked for.
+        """
+        ...
+
+    async def passed(self, who: Identity, account: str, caller: Caller, *, forget: bool, always: bool = False) -> None:
+        """They are right. `forget` is what `admit` said; with `always` the audit log gets this login in any case."""
+        ...
+
+    def seen(self, who: Identity, caller: Caller) -> bool:
+        """`who` asks, with what cannot be guessed. Returns whether the audit log gets a line for it."""
+        ...
+
+    def refused(self, caller: Caller, reason: str, *, failed: bool = False) -> None:
+        """Somebody was not let in for another reason than wrong credentials; `failed`: not even looked at."""
         ...
 
 

@@ -173,14 +173,18 @@ def _needs_root(settings: Settings) -> bool:
 
 
 def _with_accounts(settings: Settings) -> Settings:
-    """With accounts of our own: the secret that keys are sealed with, and somebody who can log in."""
+    """With the secret that keys are sealed with and logins counted under, and somebody who can log in."""
     wanted = os.environ.pop("MOORAGE_ADMIN_PASSWORD", None)  # not for the workers' environment
-    if settings.local is None:
+    counting = settings.htpasswd is not None and settings.limits.logins.enabled
+    if settings.local is None and not counting:
         return settings
     from moorage.accounts.bootstrap import ADMIN, BootstrapError, make_first_admin, read_secret
 
     local = settings.local
     try:
+        if local is None:
+            limits = replace(settings.limits, secret=read_secret(settings.root / "secret.key"))
+            return replace(settings, limits=limits)
         if not local.secret and local.secret_file is not None:
             local = replace(local, secret=read_secret(local.secret_file))
         password = make_first_admin(settings.metadata.url, settings.root, wanted or None, SystemClock())

@@ -25,6 +25,7 @@ def build_audit(values: Values, auth: str) -> AuditSettings:
     return AuditSettings(
         enabled=values.flag("audit.enabled", default=auth != "none"),
         pulls=values.flag("audit.pulls", default=default.pulls),
+        blobs=values.flag("audit.blobs", default=default.blobs),
         keep_seconds=int(values.seconds("audit.keep", default.keep_seconds)),
         syslog=_syslog(values) if "audit.syslog" in values else None,
     )

@@ -27,6 +27,13 @@ AUDIT = (
         default="true, but false with `auth: none`, where nobody has a name",
     ),
     _own("audit.pulls", Kind.FLAG, "Whether pulls are in it.", example="false", default="true"),
+    _own(
+        "audit.blobs",
+        Kind.FLAG,
+        "Whether downloads of blobs are among the pulls; without them a pull is that of its manifest.",
+        example="false",
+        default="true",
+    ),
     Key(
         "audit.keep",
         Kind.DURATION,
@@ -95,6 +102,8 @@ def _rates(section: str, what: str, counted: str) -> tuple[Key, ...]:
     )
 
 
+_REQUESTS = "A limit against abuse: all requests to `/v2/`, `/token` and `/api/v1` count, refused ones too."
+
 LIMITS = (
     _own("limits", Kind.SECTION, "How often somebody may do something."),
     Key(
@@ -106,7 +115,11 @@ LIMITS = (
         source=Source.OWN,
         choices=("database", "memory"),
     ),
-    _own("limits.logins", Kind.SECTION, "Failed logins with `auth.local`; too many make further ones wait (429)."),
+    _own(
+        "limits.logins",
+        Kind.SECTION,
+        "Failed logins with `auth.local` and `auth.htpasswd`; too many make further ones wait (429).",
+    ),
     _own("limits.logins.enabled", Kind.FLAG, "Whether they are counted.", example="false", default="true"),
     _own(
         "limits.logins.pair",
@@ -118,7 +131,7 @@ LIMITS = (
     _own(
         "limits.logins.address",
         Kind.TEXT,
-        "Failures from one address, whatever the account.",
+        "Failures from one address, whatever the account. Accounts that lately logged in from there are exempt.",
         example="30/10m",
         default="50/15m",
     ),
@@ -129,6 +142,6 @@ LIMITS = (
         example="1000/1h",
         default="200/1h",
     ),
-    *_rates("limits.requests", "requests somebody may make", "A limit against abuse: all requests below `/v2/` count."),
+    *_rates("limits.requests", "requests somebody may make", _REQUESTS),
     *_rates("limits.pulls", "manifests somebody may get", "As Docker Hub counts: GET of a manifest, not HEAD."),
 )

@@ -64,7 +64,8 @@ class Identity:
         id: of the row in `users` or `robots`; 0 where there is none (anonymous, htpasswd, external).
         admin: may do everything on the whole system.
         credential: how it was proved, for the audit log: `password`, `pat:<id>`, `secret:<id>`, `token:<jti>`,
-            `session`, `certificate`, `oidc:<rule>`, `refresh:<id>`, `ldap:<name>`; empty for anonymous.
+            `session`, `certificate`, `oidc:<rule>`, `refresh:<id>`, `ldap:<name>`; `cli` for the user of the operating
+            system who works on a root without a server; empty for anonymous.
         scopes: what the credential narrows its owner's rights to (a personal access token's); None: not at all.
         access: by repository name, what a Bearer token of ours allows; None for every other credential. With a
             token, nothing else is asked: it was asked when the token was given.

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import orjson
 from sqlalchemy import bindparam, delete, func, insert, select, update
 
+from moorage.core.access import SYSTEM
+from moorage.core.audit import OK, AuditEntry
+from moorage.metadata.audit import record
 from moorage.metadata.dialects import insert as upsert
 from moorage.metadata.tables import repositories
 from moorage.metadata.tables_access import audit, audit_anchors, audit_marks
@@ -21,6 +24,8 @@ BEGINNING = "0" * 64
 """What stands before the first entry of all."""
 
 HEAD = "head"
+TRIM = "audit.trim"
+"""The action of the entry that tells of a cut."""
 
 _COLUMNS = (
     audit.c.id,
@@ -132,12 +137,13 @@ def seal(connection: Connection, now: float, limit: int) -> int:
     if sealed:
         statement = update(audit).where(audit.c.id == bindparam("id_"))
         connection.execute(statement.values(sequence=bindparam("sequence_"), hash=bindparam("hash_")), sealed)
-        mark(connection, HEAD, last, now)
+        forward = {"sequence": last.sequence, "hash": last.hash, "at": now}
+        connection.execute(update(audit_marks).where(audit_marks.c.name == HEAD).values(forward))
     return len(sealed)
 
 
 def mark(connection: Connection, name: str, place: Mark, now: float) -> None:
-    """Write down how far `name` has come."""
+    """Write down how far `name` has come; not for `head`, which only the sealer moves."""
     values = {"sequence": place.sequence, "hash": place.hash, "at": now}
     statement = upsert(connection, audit_marks).values(name=name, **values)
     connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_=values))
@@ -176,23 +182,46 @@ def unsealed(connection: Connection) -> tuple[int, float | None]:
     return int(count), since
 
 
-def cut(connection: Connection, before: float, limit: int) -> int:
+def cut(connection: Connection, before: float, limit: int, now: float) -> int:
     """Remove up to `limit` of the oldest entries, if they are older than `before`; returns how many.
 
     Only from the beginning of the chain up to the first entry that stays, so that the rest is in one piece and
-    verifies from the anchor on, which is written in the same transaction.
+    verifies from the anchor on. The anchor, the entry that tells of the removal and the removal are one transaction,
+    in this order: the database refuses an anchor that no entry tells of, and a removal that no anchor gives up.
     """
     anchor = newest_anchor(connection)
     rows = _oldest(connection, before, limit)
     if not rows:
         return 0
     last, at = rows[-1][0], rows[-1][1]
+    told: dict[str, object] = {"removed": len(rows), "last": last.sequence}
+    record(connection, AuditEntry(TRIM, OK, SYSTEM, "system", "audit", detail=told), now)
     removed = len(rows) + (anchor.removed if anchor else 0)
-    if anchor is not None:
-        connection.execute(delete(audit_anchors).where(audit_anchors.c.sequence <= anchor.sequence))
     connection.execute(insert(audit_anchors).values(sequence=last.sequence, hash=last.hash, at=at, removed=removed))
+    connection.execute(delete(audit_anchors).where(audit_anchors.c.sequence < last.sequence))
     connection.execute(delete(audit).where(audit.c.sequence <= last.sequence))
     return len(rows)
+
+
+def untold_cut(connection: Connection) -> Anchor | None:
+    """Where the log was cut last, if no entry tells of it, as one does of each cut that retention made."""
+    anchor = newest_anchor(connection)
+    while anchor is not None and not _is_told(connection, anchor):
+        newer = newest_anchor(connection)
+        if newer == anchor:
+            return anchor
+        anchor = newer  # retention went by, and took the entry with it
+    return None
+
+
+def _is_told(connection: Connection, anchor: Anchor) -> bool:
+    query = select(audit.c.id).where(
+        audit.c.target_kind == "system",
+        audit.c.target == "audit",
+        audit.c.action == TRIM,
+        audit.c.detail.endswith(f'"last":{anchor.sequence}}}', autoescape=True),
+    )
+    return connection.execute(query.limit(1)).first() is not None
 
 
 def _oldest(connection: Connection, before: float, limit: int) -> Sequence[tuple[Mark, float]]:

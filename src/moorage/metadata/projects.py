@@ -110,6 +110,13 @@ def chain_of(connection: Connection, name: str) -> list[Project]:
     return [Project(*row) for row in connection.execute(statement)]
 
 
+def project_of(connection: Connection, name: str) -> int:
+    """The id of the innermost project that holds a name, whether there is a repository of that name or not."""
+    statement = select(projects.c.id).where(projects.c.name.in_(prefixes(name)))
+    innermost = statement.order_by(func.length(projects.c.name).desc()).limit(1)
+    return int(connection.execute(innermost).scalar_one())
+
+
 def find_project(connection: Connection, row: int, *, hold: bool = False) -> Project | None:
     """A project by id; with `hold` nobody else changes it until the transaction ends."""
     statement = select(*_COLUMNS).where(projects.c.id == row)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from moorage.core.audit import REFUSED, AuditEntry
 from moorage.core.errors import RouteUnknown
 from moorage.http.api.errors import BodyTooLarge, problem_of
 from moorage.http.response import Response
@@ -40,9 +42,13 @@ class ApiDoor:
 
     Args:
         load: imports and builds the API; called once, in a thread. None: there is none.
+        note: has what was refused written to the audit log; None where there is none.
     """
 
-    def __init__(self, load: Callable[[], Application] | None) -> None:
+    def __init__(
+        self, load: Callable[[], Application] | None, note: Callable[[AuditEntry], None] | None = None
+    ) -> None:
+        self._note = note
         self._load = load
         self._lock = asyncio.Lock()
         self._application: Application | None = None
@@ -79,6 +85,9 @@ class ApiDoor:
         except BaseException:
             task.cancel()
             raise
+        if status == HTTPStatus.FORBIDDEN and self._note is not None:
+            detail: dict[str, object] = {"method": request.method}
+            self._note(AuditEntry("access", REFUSED, request.caller, "system", request.path[:200], detail=detail))
         headers = [header for header in headers if header[0] != b"x-request-id"]
         headers.append((b"x-request-id", request.id.encode()))
         if all(name != b"cache-control" for name, _ in headers):

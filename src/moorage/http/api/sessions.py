@@ -7,10 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, Response
 from pydantic import ConfigDict
 
-from moorage.accounts.login import WRONG, Login
+from moorage.accounts.login import Login
 from moorage.accounts.sessions import COOKIE, LIFE_SECONDS, Sessions
-from moorage.core.access import ANONYMOUS, Identity
-from moorage.core.errors import ObjectUnknown, Unauthorized
+from moorage.core.errors import ObjectUnknown
 from moorage.http.api.shapes import Body, Text, given
 from moorage.http.api.who import Asked, read_cookie
 
@@ -41,9 +40,7 @@ class SessionDoor:
         """
         if self._login is None:
             raise ObjectUnknown(_NONE)
-        proof = await self._login.prove(name, password, address, request_id)
-        if proof.identity is ANONYMOUS or not _is_person(proof.identity):
-            raise Unauthorized(WRONG)
+        proof = await self._login.enter(name, password, address, request_id)
         return await self._sessions.create(proof.identity.id, proof.epoch, address)
 
     async def end(self, secret: str, address: str, request_id: str) -> None:
@@ -89,7 +86,3 @@ async def log_out(asked: Asked, door: DoorOf) -> Response:
     answer = Response(status_code=204)
     answer.delete_cookie(COOKIE, path="/", httponly=True, samesite="lax")
     return answer
-
-
-def _is_person(identity: Identity) -> bool:
-    return identity.kind == "user" and identity.id > 0 and not identity.credential.startswith("pat:")

@@ -14,7 +14,8 @@ from fastapi import Depends, Request
 
 from moorage.accounts.sessions import COOKIE
 from moorage.core.access import ANONYMOUS, EVERYTHING, NOTHING, Caller, Identity
-from moorage.core.errors import ObjectUnknown, Unauthorized
+from moorage.core.audit import REFUSED, AuditEntry
+from moorage.core.errors import Denied, ObjectUnknown, Unauthorized
 from moorage.http.api.door import REQUEST
 from moorage.http.cookies import read_cookies
 from moorage.http.same_site import check_open_host, check_same_site
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from moorage.accounts.sessions import Sessions
     from moorage.auth.ports import Authenticator
     from moorage.http.request import Request as OurRequest
+    from moorage.http.request_limit import RequestLimit
 
     Ask = Callable[[Request], Awaitable[Caller]]
 
@@ -44,9 +46,20 @@ class WhoAsks:
         mode: "none" (everybody is an admin), "htpasswd" (every user of the file is) or "local".
         authenticator: reads `Authorization`; None where the registry is open.
         sessions: knows the cookie's session; None where there are none.
+        limit: how often somebody may ask; None where that is not limited.
+        note: has what was refused written to the audit log; None where there is none.
     """
 
-    def __init__(self, mode: str, authenticator: Authenticator | None, sessions: Sessions | None) -> None:
+    def __init__(
+        self,
+        mode: str,
+        authenticator: Authenticator | None,
+        sessions: Sessions | None,
+        limit: RequestLimit | None = None,
+        note: Callable[[AuditEntry], None] | None = None,
+    ) -> None:
+        self._limit = limit
+        self._note = note
         self._mode = mode
         self._authenticator = authenticator
         self._sessions = sessions
@@ -57,12 +70,33 @@ class WhoAsks:
         Raises:
             Unauthorized: credentials that are wrong, or registry tokens.
             Denied: a change asked for by a page of another site, or by a strange name where the registry is open.
+            TooManyRequests: this is one too many.
         """
         ours: OurRequest = request.scope[REQUEST]
-        identity = await self._identity(ours)
+        try:
+            identity = await self._identity(ours)
+        except (Unauthorized, Denied):
+            await self.count(ours)
+            raise
+        await self.count(ours, identity if identity is not OPEN else ANONYMOUS)
         caller = Caller(identity, EVERYTHING if identity.admin else NOTHING, ours.address, ours.id)
         ours.caller = caller
         return caller
+
+    async def count(self, ours: OurRequest, identity: Identity = ANONYMOUS) -> None:
+        """Count a request.
+
+        Raises:
+            TooManyRequests: it is one too many.
+        """
+        if self._limit is not None:
+            await self._limit.count(ours, identity)
+
+    def _ended(self, ours: OurRequest) -> None:
+        """Note that a cookie was shown whose session has ended, or never was."""
+        if self._note is not None:
+            caller = Caller(Identity("", "unknown", credential="session"), NOTHING, ours.address, ours.id)
+            self._note(AuditEntry("login", REFUSED, caller, "user", "", detail={"reason": "session"}))
 
     async def _identity(self, ours: OurRequest) -> Identity:
         authorization = ours.header(b"authorization")
@@ -74,7 +108,10 @@ class WhoAsks:
             return OPEN
         if secret is not None and self._sessions is not None:
             found = await self._sessions.identify(secret)
-            return ANONYMOUS if found is None else found
+            if found is None:
+                self._ended(ours)
+                return ANONYMOUS
+            return found
         identity = self._authenticator.known(authorization)
         if identity is None:
             identity = await self._authenticator.identify(authorization, ours.address, ours.id)
@@ -108,6 +145,7 @@ async def _asked(request: Request) -> OurRequest:
     ours: OurRequest | None = request.scope.get(REQUEST)
     if ours is None:
         raise ObjectUnknown("There are sessions only at a server.")
+    await request.app.state.ask.count(ours)
     check_origin(ours, needed=read_cookie(ours) is not None)
     return ours
 

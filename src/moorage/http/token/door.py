@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from moorage.accounts.login import UNREADABLE, Proof
+from moorage.accounts.login import Proof
 from moorage.auth.basic import read_basic
 from moorage.auth.trust import looks_like_token
 from moorage.core.access import ANONYMOUS, Caller
-from moorage.core.errors import Unauthorized, Unsupported
+from moorage.core.errors import RegistryError, TooManyRequests, Unauthorized, Unsupported
 from moorage.core.scopes import parse_scopes, write_scope
+from moorage.http.request import OPEN
 from moorage.http.response import Response
 from moorage.http.token.form import BadForm, Form, read_form
 
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
     from moorage.accounts.keys import Keys
     from moorage.accounts.login import Login
     from moorage.accounts.refresh import RefreshTokens
+    from moorage.core.access import Identity
     from moorage.http.request import Request
+    from moorage.http.request_limit import RequestLimit
 
 TOKEN, JWKS = "/token", "/token/jwks"
 
@@ -49,9 +52,19 @@ class TokenDoor:
         refresh: gives and takes refresh tokens.
         keys: for `/token/jwks`.
         service: the one that tokens are for; another one's are not made here.
+        limit: how often somebody may ask; None where that is not limited.
     """
 
-    def __init__(self, login: Login, issue: Issue, refresh: RefreshTokens, keys: Keys, service: str) -> None:
+    def __init__(
+        self,
+        login: Login,
+        issue: Issue,
+        refresh: RefreshTokens,
+        keys: Keys,
+        service: str,
+        limit: RequestLimit | None = None,
+    ) -> None:
+        self._limit = limit
         self._login = login
         self._issue = issue
         self._refresh = refresh
@@ -66,15 +79,28 @@ class TokenDoor:
         """See `Door.answer`; a refusal says that Basic is understood here."""
         request.route = "token"
         if request.path == JWKS:
+            await self._count(request, ANONYMOUS)
             return self._jwks(request)
         try:
-            if request.method in ("GET", "HEAD"):
-                return await self._get(request)
-            if request.method == "POST":
-                return await self._post(request)
-        except Unauthorized as error:
-            error.challenge = error.challenge or _CHALLENGE
+            return await self._answer(request)
+        except TooManyRequests:
             raise
+        except RegistryError as error:
+            if request.caller is OPEN:  # it was not counted for anybody
+                await self._count(request, ANONYMOUS)
+            if isinstance(error, Unauthorized):
+                error.challenge = error.challenge or _CHALLENGE
+            raise
+
+    async def _count(self, request: Request, identity: Identity) -> None:
+        if self._limit is not None:
+            await self._limit.count(request, identity)
+
+    async def _answer(self, request: Request) -> Response:
+        if request.method in ("GET", "HEAD"):
+            return await self._get(request)
+        if request.method == "POST":
+            return await self._post(request)
         raise Unsupported("This address answers GET, HEAD, POST only.", headers=(("allow", "GET, HEAD, POST"),))
 
     def _jwks(self, request: Request) -> Response:
@@ -95,7 +121,7 @@ class TokenDoor:
             return Proof(ANONYMOUS, 0)
         credentials = read_basic(header)
         if credentials is None:  # Bearer too: a token is not good for another one
-            raise Unauthorized(UNREADABLE)
+            raise self._login.unreadable(request.address, request.id)
         return await self._prove(request, form, credentials[0], credentials[1].decode())
 
     async def _prove(self, request: Request, form: Form, user: str, password: str) -> Proof:
@@ -142,6 +168,7 @@ class TokenDoor:
     ) -> Response:
         """The answer with a token; `offline`: and a refresh token, or `again` the one that was used; `more` members."""
         caller = request.caller = Caller(proof.identity, address=request.address, request_id=request.id)
+        await self._count(request, proof.identity)
         client = form.one("client_id")
         issued = await self._issue.token(caller, parse_scopes(form.all("scope")), client)
         refresh = await self._refresh.give(proof, caller, client) if offline else again

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from moorage.core.errors import Denied, InsufficientScope, RegistryError
 from moorage.http.response import Response
 from moorage.http.v2.routes import Table, endpoint, match
 
@@ -52,11 +53,21 @@ class DistributionApi:
         Raises:
             RegistryError: what went wrong, to be made an answer of by the caller.
         """
-        if self._guard is not None:
-            handler = await self._guard.admit(request, self._routes)
-        else:
-            request.route, request.name, request.reference = match(request.path)
-            handler = endpoint(self._routes, request.route, request.method).handler
-        if self._gate is not None:
-            return await self._gate.serve(request, request.caller.identity, handler)
-        return await handler(request)
+        try:
+            if self._guard is not None:
+                handler = await self._guard.admit(request, self._routes)
+            else:
+                request.route, request.name, request.reference = match(request.path)
+                handler = endpoint(self._routes, request.route, request.method).handler
+        except RegistryError as error:
+            if self._gate is not None:
+                await self._gate.turned_away(request, error)
+            raise
+        try:
+            if self._gate is not None:
+                return await self._gate.serve(request, request.caller.identity, handler)
+            return await handler(request)
+        except (Denied, InsufficientScope):  # what is asked for is known only now: a tag that is there, another source
+            if self._guard is not None:
+                self._guard.refused(request)
+            raise

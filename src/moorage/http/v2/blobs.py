@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from typing import TYPE_CHECKING
 
+from moorage.accounts.audit_pulls import BLOB
 from moorage.blobs.ports import Chunks, Inline
 from moorage.core.digest import parse_digest
 from moorage.core.names import parse_name
@@ -15,6 +17,7 @@ from moorage.http.v2.conditions import not_modified
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from moorage.accounts.audit_pulls import PullLog
     from moorage.core.ranges import Span
     from moorage.http.request import Request
     from moorage.http.response import Header
@@ -28,9 +31,15 @@ _CACHE: Header = (b"cache-control", b"max-age=31536000")
 
 
 class Blobs:
-    """Handlers of `/v2/<name>/blobs/<digest>`."""
+    """Handlers of `/v2/<name>/blobs/<digest>`.
 
-    def __init__(self, pull: Pull, delete: Delete) -> None:
+    Args:
+        pull, delete: the use cases.
+        pulls: takes note of what is sent for the audit log; None where that is not in it.
+    """
+
+    def __init__(self, pull: Pull, delete: Delete, pulls: PullLog | None = None) -> None:
+        self._pulls = pulls
         self._pull = pull
         self._delete = delete
 
@@ -51,12 +60,18 @@ class Blobs:
             return Response(304, facts)
         spans = _spans(request, blob)
         if spans is None:
-            return await self._send(blob, 200, [_TYPE, *facts], (0, blob.size))
-        if len(spans) == 1:
+            response = await self._send(blob, 200, [_TYPE, *facts], (0, blob.size))
+        elif len(spans) == 1:
             start, stop = spans[0]
             content_range = (b"content-range", b"bytes %d-%d/%d" % (start, stop - 1, blob.size))
-            return await self._send(blob, 206, [_TYPE, *facts, content_range], spans[0])
-        return self._send_parts(blob, facts, spans)
+            response = await self._send(blob, 206, [_TYPE, *facts, content_range], spans[0])
+        else:
+            response = self._send_parts(blob, facts, spans)
+        if self._pulls is not None:
+            if not isinstance(response.body, bytes):
+                asyncio.get_running_loop()  # a thread without one cannot send it: the loop asks again, and notes it
+            self._pulls.note(request.caller, request.name, digest, action=BLOB)
+        return response
 
     async def delete(self, request: Request) -> Response:
         """`DELETE` (end-10): gone from this repository when answered."""

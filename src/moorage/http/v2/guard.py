@@ -76,16 +76,18 @@ class Guard:
             if not error.challenge:
                 error.challenge = self._authenticator.challenge(request.origin(), error.scope, error.error)
             if isinstance(error, InsufficientScope):
-                self._refused(request)
+                self.refused(request)
             raise
         except Denied:
-            self._refused(request)
+            self.refused(request)
             raise
 
-    def _refused(self, request: Request) -> None:
+    def refused(self, request: Request) -> None:
         """Note that somebody known asked for what they may not; who is unknown has not been refused anything yet."""
         if self._note is not None:
             detail: dict[str, object] = {"method": request.method, "route": request.route}
+            if request.reference:
+                detail["reference"] = request.reference[:200]
             kind = "repository" if request.name else "system"
             self._note(AuditEntry("access", REFUSED, request.caller, kind, request.name, detail=detail))
 

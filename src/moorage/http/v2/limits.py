@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from moorage.core.errors import RegistryError, TooManyRequests
+from moorage.core.errors import RegistryError, TooManyRequests, Unauthorized
+from moorage.http.request_limit import limit_entry
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from moorage.accounts.rate_limits import RateLimit, Standing
     from moorage.core.access import Identity
+    from moorage.core.audit import AuditEntry
     from moorage.http.request import Request
+    from moorage.http.request_limit import RequestLimit
     from moorage.http.response import Response
 
 _NEVER_REFUSED = "upload"
@@ -28,11 +31,31 @@ class RateGate:
     Args:
         requests: the limit of all requests; None where there is none.
         pulls: the limit of pulls; None where there is none.
+        note: has what was refused written to the audit log; None where there is none.
     """
 
-    def __init__(self, requests: RateLimit | None, pulls: RateLimit | None) -> None:
+    def __init__(
+        self,
+        requests: RequestLimit | None,
+        pulls: RateLimit | None,
+        note: Callable[[AuditEntry], None] | None = None,
+    ) -> None:
         self._requests = requests
         self._pulls = pulls
+        self._note = note
+
+    async def turned_away(self, request: Request, error: RegistryError) -> None:
+        """Count a request that was refused before its handler, for whoever asked as far as that is known.
+
+        Who shows no credentials is told where to log in whatever was counted: every client's first request is such a
+        one, also of those who may ask more often than nobody.
+
+        Raises:
+            TooManyRequests: it is not within its limits.
+        """
+        if self._requests is not None:
+            asks = isinstance(error, Unauthorized) and request.header(b"authorization") is None
+            await self._requests.count(request, request.caller.identity, refuse=not asks)
 
     async def serve(
         self, request: Request, identity: Identity, handler: Callable[[Request], Awaitable[Response]]
@@ -43,9 +66,7 @@ class RateGate:
             TooManyRequests: it is not.
         """
         if self._requests is not None:
-            standing = await self._requests.hit(identity, request.address)
-            if standing is not None and standing.exceeded and request.route != _NEVER_REFUSED:
-                raise TooManyRequests("Too many requests; try again later.", standing.wait)
+            await self._requests.count(request, identity, refuse=request.route != _NEVER_REFUSED)
         if self._pulls is None or request.route != "manifest" or request.method not in ("GET", "HEAD"):
             return await handler(request)
         return await self._pull(request, identity, handler, self._pulls)
@@ -64,6 +85,8 @@ class RateGate:
             return await handler(request)
         headers = _headers(standing)
         if standing.exceeded:
+            if self._note is not None:
+                self._note(limit_entry("pulls", request, identity))
             error = TooManyRequests(_reached(standing), standing.wait)
             error.headers += tuple((name.decode(), value.decode("latin-1")) for name, value in headers)
             raise error
