@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import stat
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,7 @@ from urllib.parse import urlencode
 import pytest
 
 from tests.support.local import FORM, PASSWORD, Accounts, ask_token, basic, bearer
+from tests.support.nursery import nursery
 from tests.support.server import Server, serving
 from tests.support.wire import Client
 from tests.wire.conftest import Serve
@@ -298,8 +298,8 @@ def test_a_rotation_from_the_command_line(tmp_path: Path) -> None:
     ):
         old = ask_token(client, basic("admin", ADMIN))["token"]
         for option in ((), ("--at-once",)):
-            command = [str(Path(sys.executable).with_name("moorage")), "key", "rotate", "--root", str(server.root)]
-            done = subprocess.run([*command, *option], capture_output=True, text=True, timeout=60, check=True)
+            done = nursery().run(["key", "rotate", "--root", str(server.root), *option], os.environ)
+            assert done.returncode == 0, done.stderr
             assert re.search(r"kid\s+[\w-]{43}", done.stdout)
             new = ask_token(client, basic("admin", ADMIN))["token"]
             client.get("/v2/", [bearer(new)]).expect(200)

@@ -1,4 +1,7 @@
-"""The program from outside: start, several workers, draining, a taken port, a Unix socket, restarts."""
+"""The program from outside: start, several workers, draining, a taken port, a Unix socket, restarts.
+
+Where the start itself or its end by a signal is what the test is about, the program is a new process (`warm=False`).
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,7 @@ def refused(server: Server) -> bool:
 
 
 def test_ready_within_a_second_and_a_half(serve: Serve) -> None:
-    server = serve()  # the first start makes the database
+    server = serve(warm=False)  # the first start makes the database
     server.stop()
     fastest = 99.0
     for _ in range(3):
@@ -57,7 +60,7 @@ def test_every_worker_serves_and_sees_the_same(serve: Serve) -> None:
 
 
 def test_running_requests_end_well_after_sigterm(serve: Serve) -> None:
-    server = serve()
+    server = serve(warm=False)
     content = os.urandom(MIB) * 20
     with Client(server) as client:
         found = client.push_blob("drain", content)
@@ -242,7 +245,7 @@ def test_a_killed_worker_is_replaced_while_the_others_serve(serve: Serve) -> Non
 
 
 def test_the_supervisors_death_ends_the_workers(serve: Serve) -> None:
-    server = serve(clean=False)
+    server = serve(clean=False, warm=False)
     workers = server.workers()
     os.kill(server.pid, 9)
     assert server.process is not None
@@ -253,7 +256,7 @@ def test_the_supervisors_death_ends_the_workers(serve: Serve) -> None:
 
 
 def test_sigint_ends_it_like_sigterm(tmp_path: Path) -> None:
-    server = Server(tmp_path).start()
+    server = Server(tmp_path, warm=False).start()
     assert server.process is not None
     server.process.send_signal(2)
     assert server.process.wait(10) == 0
@@ -262,7 +265,7 @@ def test_sigint_ends_it_like_sigterm(tmp_path: Path) -> None:
 
 def test_sigterm_right_after_the_start_ends_it(tmp_path: Path) -> None:
     for number, delay in enumerate((0.05, 0.3, 0.5, 0.7)):
-        server = Server(tmp_path / str(number))
+        server = Server(tmp_path / str(number), warm=False)
         server.launch()
         time.sleep(delay)
         assert server.stop(10) in {0, -15, 143}
@@ -271,7 +274,7 @@ def test_sigterm_right_after_the_start_ends_it(tmp_path: Path) -> None:
 
 def test_sigterm_right_after_ready_ends_it_at_once(tmp_path: Path) -> None:
     """One worker answers while another one is still starting: neither may miss the signal."""
-    server = Server(tmp_path)
+    server = Server(tmp_path, warm=False)
     for _ in range(6):
         server.start()
         began = time.monotonic()
