@@ -231,9 +231,9 @@ class PostgresCluster:
     def database(self, *, migrated: bool = False) -> Iterator[str]:
         """A database for the length of a `with`; gives its address, and cuts who is still connected at the end.
 
-        migrated: it is at the newest schema, as the migrations leave it; else it is new and empty. Of the first kind one
-            that somebody gave back is emptied and used again, which is quicker than making one: so leave its schema as
-            it is (that a table's triggers are off is mended).
+        migrated: it is at the newest schema, as the migrations leave it; else it is new and empty. Of the first kind
+            one that somebody gave back is emptied and used again, which is quicker than making one: so leave its schema
+            as it is (that a table's triggers are off is mended).
         """
         name = self._migrated() if migrated else self._new()
         try:
