@@ -71,7 +71,7 @@ def open_registry(folder: Path) -> Iterator[Registry]:
         "storage": {"delete": {"enabled": True}},
         "auth": "none",
     }
-    with serving(folder / "open", config=config) as server, Registry(server, None, None) as opened:
+    with serving(folder / "open", warm=False, config=config) as server, Registry(server, None, None) as opened:
         yield opened
 
 
@@ -89,7 +89,10 @@ def secured_registry(folder: Path, certificates: Certificates) -> Iterator[Regis
         "http": {"tls": {"certificate": str(certificates.certificate), "key": str(certificates.key)}},
     }
     ca = certificates.ca
-    with serving(folder / "secured", config=config, ca=ca) as server, Registry(server, ACCOUNT, ca) as opened:
+    with (
+        serving(folder / "secured", warm=False, config=config, ca=ca) as server,
+        Registry(server, ACCOUNT, ca) as opened,
+    ):
         yield opened
 
 
@@ -105,7 +108,7 @@ def token_registry(folder: Path, certificates: Certificates) -> Iterator[Registr
         "http": {"tls": {"certificate": str(certificates.certificate), "key": str(certificates.key)}},
     }
     ca = certificates.ca
-    with serving(folder / "token", config=config, ca=ca) as server, Registry(server, ACCOUNT, ca) as opened:
+    with serving(folder / "token", warm=False, config=config, ca=ca) as server, Registry(server, ACCOUNT, ca) as opened:
         Accounts(server).user(ACCOUNT.user, ACCOUNT.password)
         yield opened
 

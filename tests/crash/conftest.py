@@ -9,28 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.harness import NurseryProcess, Server
+from tests.crash.harness import Server
+from tests.support.nursery import nursery
 
 MakeServer = Callable[..., Server]
 
 
-@pytest.fixture(scope="session")
-def nursery() -> Iterator[NurseryProcess]:
-    """One for each test process; whatever it started ends with it."""
-    process = NurseryProcess()
-    yield process
-    process.close()
-
-
 @pytest.fixture
-def make_server(nursery: NurseryProcess, tmp_path: Path) -> Iterator[MakeServer]:
+def make_server(tmp_path: Path) -> Iterator[MakeServer]:
     """Makes servers in folders of the test; they are killed at its end. Arguments as of `Server`, from `workers` on."""
     made: list[Server] = []
 
     def make(
         workers: int = 1, env: dict[str, str] | None = None, root: Path | None = None, *, started: bool = True
     ) -> Server:
-        server = Server(nursery, tmp_path / f"server{len(made)}", workers, env, root)
+        server = Server(nursery(), tmp_path / f"server{len(made)}", workers, env, root)
         made.append(server)
         if started:
             server.start()

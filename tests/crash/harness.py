@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import signal
 import socket
-import subprocess
-import sys
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
+from tests.crash import server as program
 from tests.crash.client import Client, NoAnswer
 from tests.crash.plan import Action, Armed, Plan
+from tests.support.nursery import Child, NurseryProcess
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 READY_SECONDS = 10.0
 """A start after a crash takes less than this (invariant I6)."""
 
@@ -26,43 +23,6 @@ START_SECONDS = 60.0
 
 PATIENCE_SECONDS = 5.0
 """How long one question for readiness may take."""
-
-
-class NurseryProcess:
-    """The other end of `tests.crash.server`."""
-
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.crash.server"],
-            cwd=REPOSITORY,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONWARNINGS": "default"},
-        )
-        assert self._read() == {"ready": True}
-
-    def order(self, do: str, **rest: object) -> dict[str, Any]:
-        """Give an order and return the answer."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({"do": do, **rest}) + "\n")
-        self._process.stdin.flush()
-        return self._read()
-
-    def close(self) -> None:
-        """End it with everything that it started."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
-        self._process.wait(30)
-        self._process.stdout.close()
-
-    def _read(self) -> dict[str, Any]:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        assert line, "the nursery has ended"
-        value: dict[str, Any] = json.loads(line)
-        return value
 
 
 def free_port() -> int:
@@ -98,26 +58,30 @@ class Server:
         self.workers = workers
         self.plan = Plan(folder / "plan")
         self.port = free_port()
-        self.pid = 0
+        self._process: Child | None = None
         self._log = folder / "log"
         self._nursery = nursery
         self._clients: list[Client] = []
         # The work that comes round by itself would pass points in the middle of a test's own.
         self._env = {"REGISTRY_STORAGE_MAINTENANCE_UPLOADPURGING_ENABLED": "false", **(env or {})}
 
+    @property
+    def process(self) -> Child:
+        """The supervisor."""
+        assert self._process is not None, "the server was not started"
+        return self._process
+
+    @property
+    def pid(self) -> int:
+        """The supervisor's process id, which is also the group's of all its processes."""
+        return self.process.pid
+
     def start(self) -> float:
         """Start and wait until it can serve; returns how many seconds that took."""
         self.plan.arm(Armed(Action.NOTHING))
         begun = time.monotonic()
-        self.pid = self._nursery.order(
-            "start",
-            port=self.port,
-            root=str(self.root),
-            workers=self.workers,
-            plan=str(self.plan.path),
-            log=str(self._log),
-            env=self._env,
-        )["pid"]
+        arguments = [str(self.port), str(self.root), str(self.workers), str(self.plan.path)]
+        self._process = self._nursery.start(program.MAIN, arguments, {**os.environ, **self._env}, self._log)
         self.wait_ready()
         seconds = time.monotonic() - begun
         self._wait_settled()
@@ -158,22 +122,22 @@ class Server:
         """End everything that belongs to it."""
         for client in self._clients:
             client.close()
-        if self.pid:
+        if self._process is not None:
             self.kill()
         self.plan.close()
 
     def kill(self) -> None:
         """SIGKILL to all processes at once, and wait until the last is gone."""
-        self._nursery.order("signal", pid=self.pid, signal=signal.SIGKILL, all=True)
+        self.process.kill_all()
         assert self.gone(10), "processes are left after SIGKILL"
 
     def kill_supervisor(self) -> None:
         """SIGKILL to the supervisor alone."""
-        self._nursery.order("signal", pid=self.pid, signal=signal.SIGKILL, all=False)
+        self.process.send_signal(signal.SIGKILL)
 
     def terminate(self) -> None:
         """SIGTERM to the supervisor, as an operator ends it."""
-        self._nursery.order("signal", pid=self.pid, signal=signal.SIGTERM, all=False)
+        self.process.send_signal(signal.SIGTERM)
 
     def stop(self, seconds: float = 20) -> None:
         """SIGTERM, and wait until the last process is gone."""
@@ -182,7 +146,7 @@ class Server:
 
     def gone(self, seconds: float) -> bool:
         """Whether no process is left, now or before `seconds` have passed."""
-        return bool(self._nursery.order("wait", pid=self.pid, seconds=seconds)["gone"])
+        return self.process.gone(seconds)
 
     def restart(self) -> float:
         """Start again after a crash; returns the seconds until it served."""

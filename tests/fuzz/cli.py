@@ -49,7 +49,7 @@ def prepared(wanted: argparse.Namespace) -> Iterator[Server]:
             if wanted.database == "postgresql":
                 cluster = stack.enter_context(running_cluster())
                 environment["REGISTRY_DATABASE_URL"] = stack.enter_context(cluster.database())
-            how = {"environment": environment, "workers_wanted": wanted.workers, "clean": False}
+            how = {"environment": environment, "workers_wanted": wanted.workers, "clean": False, "warm": False}
             server = stack.enter_context(serving(Path(folder), **how))
             prepare(server)
             yield server

@@ -1,7 +1,8 @@
-"""Connections whose worker is known: which process of a server answers, told by the kernel's tables."""
+"""The workers of a server by the kernel's tables: which of them answers a connection, and how much they worked."""
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -41,6 +42,17 @@ def one_each(server: Server, most: int = 200) -> dict[int, Link]:
         if workers <= found.keys():
             return found
     raise AssertionError(f"{most} connections reached only {list(found)} of {workers}")
+
+
+def cpu_seconds(server: Server) -> float:
+    """What its workers have worked so far, which does not depend on who else is at work on the machine."""
+    return sum(_worked(pid) for pid in server.workers())
+
+
+def _worked(pid: int) -> float:
+    """Seconds in user and system mode (proc_pid_stat(5), fields 14 and 15)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _inode(server_port: int, client_port: int) -> str:

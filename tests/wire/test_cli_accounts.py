@@ -6,11 +6,8 @@ import base64
 import json
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,13 +17,13 @@ from typer.testing import CliRunner
 from moorage.cli import app
 from moorage.metadata.migrate import migrate
 from tests.support.api import ADMIN, ADMIN_PASSWORD, LOCAL, asking
+from tests.support.nursery import nursery
 from tests.support.server import Server
 
 SERVER = LOCAL
 GOOD = "correct horse battery"
 BETTER = "staple correct horse"
 ROBOT_SECRET = re.compile(r"mrg_rob_[A-Za-z0-9_-]{43}\n")
-MOORAGE = str(Path(sys.executable).with_name("moorage"))
 
 
 @dataclass
@@ -43,7 +40,7 @@ class Done:
 
 @dataclass
 class Shell:
-    """Runs `moorage` with some options at the end: as a program, or inside of this process, which is quicker."""
+    """Runs `moorage` with some options at the end: as a process of its own, or inside of this one, which is quicker."""
 
     options: Sequence[str] = ()
     environment: dict[str, str] = field(default_factory=dict)
@@ -52,7 +49,7 @@ class Shell:
     def run(self, *words: str, given: str = "", status: int = 0) -> Done:
         """A command with its standard input; it must end with that status."""
         command = [*words, *self.options]
-        ended = self._inside(command, given) if self.inside else self._program(command, given)
+        ended = self._inside(command, given) if self.inside else self._process(command, given)
         assert ended.status == status, (command, ended.out, ended.err)
         assert "Traceback" not in ended.err
         return ended
@@ -61,17 +58,9 @@ class Shell:
         result = CliRunner().invoke(app, command, input=given, env=self.environment, catch_exceptions=False)
         return Done(result.exit_code, result.stdout, result.stderr)
 
-    def _program(self, command: list[str], given: str) -> Done:
+    def _process(self, command: list[str], given: str) -> Done:
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("REGISTRY_", "MOORAGE_"))}
-        ended = subprocess.run(
-            [MOORAGE, *command],
-            check=False,
-            input=given,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            env={**clean, **self.environment},
-        )
+        ended = nursery().run(command, {**clean, **self.environment}, given)
         return Done(ended.returncode, ended.stdout, ended.stderr)
 
 
@@ -85,7 +74,7 @@ def on_root(tmp_path_factory: pytest.TempPathFactory) -> Shell:
 
 @pytest.fixture(scope="module")
 def on_root_outside(on_root: Shell) -> Shell:
-    """The same as programs of their own."""
+    """The same as processes of their own."""
     return Shell(on_root.options)
 
 

@@ -6,7 +6,6 @@ import json
 import os
 import pwd
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from typer.testing import CliRunner
 
 from moorage.cli import app
 from tests.support.api import ADMIN, ADMIN_PASSWORD, LOCAL, asking
+from tests.support.nursery import nursery
 from tests.support.server import Server
 
 SERVER = LOCAL
@@ -23,8 +23,8 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture(params=["server", "root"])
 def run(server: Server, request: pytest.FixtureRequest, tmp_path: Path) -> Run:
-    """Runs a command against the module's server, or over its root: the first of a test as a program, the others in
-    this process, which saves a second each."""
+    """Runs a command against the module's server, or over its root: the first of a test as a process of its own,
+    the others in this one, which is quicker."""
     remote = request.param == "server"
     where = ["--server", server.base] if remote else ["--root", str(server.root)]
     who = {"MOORAGE_USER": ADMIN, "MOORAGE_PASSWORD": ADMIN_PASSWORD} if remote else {}
@@ -37,10 +37,7 @@ def run(server: Server, request: pytest.FixtureRequest, tmp_path: Path) -> Run:
         if len(ran) > 1:
             result = CliRunner().invoke(app, command, input=given, env=environment, catch_exceptions=False)
             return subprocess.CompletedProcess(command, result.exit_code, result.stdout, result.stderr)
-        program = str(Path(sys.executable).with_name("moorage"))
-        return subprocess.run(
-            [program, *command], env=environment, input=given, capture_output=True, text=True, check=False
-        )
+        return nursery().run(command, environment, given)
 
     moorage.place = request.param  # type: ignore[attr-defined]
     return moorage
@@ -110,17 +107,8 @@ def test_the_audit_log(run: Run) -> None:
 
 
 def test_what_is_wrong_is_one_clear_line(server: Server, tmp_path: Path) -> None:
-    program = str(Path(sys.executable).with_name("moorage"))
-
     def moorage(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [program, *words],
-            env={"HOME": str(tmp_path), **environment},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        return nursery().run([*words], {"HOME": str(tmp_path), **environment})
 
     cases = [
         (moorage("project", "list", "--server", server.base, "--root", "x"), 2, "one or the other"),

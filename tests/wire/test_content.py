@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Callable
 
 import pytest
 
 from tests.support.server import Server
 from tests.support.wire import OCI_INDEX, OCI_MANIFEST, Client, digest, image
-from tests.support.workers import one_each
+from tests.support.workers import cpu_seconds, one_each
 
 SUBJECT = {"mediaType": OCI_MANIFEST, "digest": digest(b"subject"), "size": 7}
 GOOD = image(b"{}", annotations={"a": "b"}).decode()
@@ -142,9 +141,9 @@ def test_a_manifest_that_readers_may_disagree_about_is_refused(client: Client, n
     client.push_blob(name, b"{}")
     data = AMBIGUOUS[case]()
     assert data != GOOD.encode()
-    began = time.monotonic()
+    began = cpu_seconds(client.server)
     assert client.push_manifest(name, "v1", data).expect(400).codes() == ["MANIFEST_INVALID"]
-    assert time.monotonic() - began < 1.0
+    assert cpu_seconds(client.server) - began < 1.0
     client.push_manifest(name, digest(data), data).expect(400)
     client.get(f"/v2/{name}/manifests/v1").expect(404)
 

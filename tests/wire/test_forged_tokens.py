@@ -13,6 +13,7 @@ from tests.support.forged import forged
 from tests.support.local import PASSWORD, Accounts, ask_token, basic, bearer
 from tests.support.server import Server, serving
 from tests.support.wire import Client
+from tests.support.workers import cpu_seconds
 
 SECONDS = 0.05
 
@@ -35,9 +36,9 @@ def test_every_forged_token_is_refused(server: Server, client: Client) -> None:
     client.get("/v2/a/tags/list", [bearer(token)])
     let_in, slow = [], []
     for name, text in forged(token, ours, time.time(), retired):
-        begun = time.perf_counter()
+        begun = cpu_seconds(server)
         answer = client.ask("GET", "/v2/", [bearer(text)]) if text.isprintable() else None
-        took = time.perf_counter() - begun
+        took = cpu_seconds(server) - begun
         if answer is not None and answer.status != 401:
             let_in.append((name, answer.status))
         if answer is not None and answer.status == 401 and text:
@@ -53,10 +54,10 @@ def test_every_forged_token_is_refused(server: Server, client: Client) -> None:
 def test_a_huge_header_is_refused_at_once(server: Server, path: str) -> None:
     for text in ("." * 60_000, "A" * 60_000, ".".join(["e30"] * 10_000)):
         with Client(server) as client:
-            begun = time.perf_counter()
+            begun = cpu_seconds(server)
             answer = client.get(path, [bearer(text)])
             assert answer.status in (400, 401, 431)
-            assert time.perf_counter() - begun < 1
+            assert cpu_seconds(server) - begun < 1
 
 
 def _our_key(server: Server, accounts: Accounts) -> SigningKey:

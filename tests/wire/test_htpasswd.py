@@ -6,14 +6,15 @@ import base64
 import os
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import bcrypt
 import pytest
 
+from tests.support.guesses import among_guesses, check_overtaking
 from tests.support.server import Server, serving
 from tests.support.wire import OCI_MANIFEST, Client, Link, digest, image, wait_until
+from tests.support.workers import cpu_seconds
 from tests.wire.conftest import Serve
 
 REALM = "Harbour of tests"
@@ -143,38 +144,24 @@ def test_a_refused_push_is_read_although_its_body_is_large(link: Link, name: str
 def test_a_hundred_known_logins_take_no_time(server: Server) -> None:
     with Link(server.connect()) as link:
         link.ask("GET", "/v2/", [basic("bob", USERS["bob"])]).expect(200)
-        began = time.monotonic()
+        began = cpu_seconds(server)
         for _ in range(100):
             link.ask("GET", "/v2/", [basic("bob", USERS["bob"])]).expect(200)
-        assert time.monotonic() - began < 1.0  # a hundred hashes would take five
+        assert cpu_seconds(server) - began < 1.0  # a hundred hashes would take five
 
 
 @pytest.mark.parametrize("same_user", [True, False])
 def test_a_hundred_wrong_passwords_at_once_starve_nobody(server: Server, same_user: bool) -> None:
+    def guess(number: int) -> int:
+        user = "carol" if same_user else f"user{number}"
+        with Link(server.connect()) as link:
+            return link.ask("GET", "/v2/", [basic(user, f"guess {number}")]).status
+
     with Client(server, [basic("alice", USERS["alice"])]) as alice:
         for _ in range(4):  # so that both workers know her
             alice.get("/v2/").expect(200)
             alice.close()
-
-        def guess(number: int) -> int:
-            user = "carol" if same_user else f"user{number}"
-            with Link(server.connect()) as link:
-                return link.ask("GET", "/v2/", [basic(user, f"guess {number}")]).status
-
-        with ThreadPoolExecutor(100) as pool:
-            guesses = [pool.submit(guess, number) for number in range(100)]
-            waits = []
-            while not all(each.done() for each in guesses):
-                for client_path in ("/v2/", "/healthz"):
-                    asked = time.monotonic()
-                    alice.get(client_path).expect(200)
-                    waits.append(time.monotonic() - asked)
-                time.sleep(0.005)
-            assert {each.result() for each in guesses} <= {401, 429}
-        assert len(waits) > 10
-        # Two cores, of which the guessing clients take their part too.
-        assert sorted(waits)[int(len(waits) * 0.9)] < 0.25
-        assert max(waits) < 1.5
+        check_overtaking(among_guesses(guess, lambda n: alice.get(("/v2/", "/healthz")[n % 2]).expect(200)))
     with Link(server.connect()) as link:
         wait_until(lambda: link.ask("GET", "/v2/", [basic("carol", USERS["carol"])]).status == 200)
 

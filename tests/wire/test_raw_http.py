@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import time
 
 import pytest
 
 from tests.support.raw_requests import AMBIGUOUS, BROKEN_CHUNKS, GET, INNER, POST
 from tests.support.server import Server
 from tests.support.wire import Client, Link, digest, image
+from tests.support.workers import cpu_seconds
 
 
 def answers(received: bytes) -> list[int]:
@@ -69,11 +69,11 @@ def test_an_absolute_address_is_the_address(link: Link) -> None:
 
 
 @pytest.mark.parametrize("size", [512 * 1024, 1 << 20, 8 << 20])
-def test_large_credentials_are_refused_at_once(link: Link, size: int) -> None:
-    began = time.monotonic()
+def test_large_credentials_are_refused_at_once(server: Server, link: Link, size: int) -> None:
+    began = cpu_seconds(server)
     answer = link.ask("GET", "/v2/", [("Authorization", "Bearer " + "a" * size)])
     assert answer.status in {400, 401, 431}
-    assert time.monotonic() - began < 0.5
+    assert cpu_seconds(server) - began < 0.5
 
 
 def test_a_thousand_headers_are_refused(link: Link) -> None:

@@ -153,9 +153,9 @@ GARBAGE = [
 
 @pytest.mark.parametrize("garbage", GARBAGE, ids=lambda text: ascii(text[:30]))
 async def test_garbage_is_refused_at_once(setup: Setup, checks: Checks, garbage: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     await setup.refused(garbage)
-    assert time.perf_counter() - started < 0.05
+    assert time.process_time() - started < 0.05
     assert checks.done == []
 
 
@@ -313,20 +313,20 @@ async def test_a_hundred_wrong_passwords_do_not_hold_the_loop(
     setup = Setup(tmp_path / "real", executor)
     setup.write(alice=bcrypt.hashpw(b"right", bcrypt.gensalt(10)), bob=ALICE, long=ALICE)
     setup.at += 1
-    pauses: list[float] = []
+    turns = 0
 
     async def tick() -> None:
+        nonlocal turns
         while True:
-            started = time.perf_counter()
             await asyncio.sleep(0.001)
-            pauses.append(time.perf_counter() - started)
+            turns += 1
 
     ticker = asyncio.create_task(tick())
-    await results(setup, [header("alice", f"wrong{number}") for number in range(100)])
+    answers = await results(setup, [header("alice", f"wrong{number}") for number in range(100)])
     ticker.cancel()
-    pauses.sort()
-    assert len(pauses) > 20
-    assert pauses[len(pauses) * 9 // 10] < 0.1
+    checked = sum(not isinstance(each, TooManyRequests) for each in answers)
+    assert checked >= 8
+    assert turns > 2 * checked, "a loop that a check holds turns once for each"
 
 
 async def test_memories_are_bounded_and_wrong_ones_cannot_push_out_right_ones(

@@ -76,10 +76,10 @@ def test_there_are_many_forged_tokens() -> None:
 
 @pytest.mark.parametrize("name", FORGED)
 def test_a_forged_token_is_refused(name: str) -> None:
-    begun = time.perf_counter()
+    begun = time.process_time()
     with pytest.raises((InvalidToken, UnknownKey)):
         reader(OURS).read(f"Bearer {FORGED[name]}")
-    assert time.perf_counter() - begun < 0.5
+    assert time.process_time() - begun < 0.5
 
 
 def test_the_pattern_of_the_forged_ones_is_valid() -> None:
@@ -103,10 +103,10 @@ def test_more_than_8_kib_are_not_looked_at() -> None:
     token = write_token(OURS, claims(sub="a" * 9000))
     with pytest.raises(InvalidToken, match="too long"):
         reader(OURS).read(f"Bearer {token}")
-    begun = time.perf_counter()
+    begun = time.process_time()
     with pytest.raises(InvalidToken, match="too long"):
         reader(OURS).read("Bearer " + "." * 1_000_000)
-    assert time.perf_counter() - begun < 0.05
+    assert time.process_time() - begun < 0.05
 
 
 def test_a_token_is_known_until_it_ends() -> None:

@@ -41,9 +41,9 @@ def test_globs(pattern: str, text: str, *, fits: bool) -> None:
 
 
 def test_a_glob_never_takes_long() -> None:
-    begun = time.perf_counter()
+    begun = time.process_time()
     assert not fits_glob("**a" * 300 + "b", "a" * 1024)
-    assert time.perf_counter() - begun < 5
+    assert time.process_time() - begun < 5
 
 
 @pytest.mark.parametrize(
