@@ -167,6 +167,13 @@ def test_a_policy_document_becomes_grants(admin: Api) -> None:
     assert admin.ask("PUT", f"/projects/{row}/policy", body).json()["kept"] == made["made"]
     grants = admin.get(f"/projects/{row}/grants")["items"]
     assert [(each["principal"], each["actions"]) for each in grants] == [("puller", ["pull"])]
+    # As at ECR, a document takes the place of the one before.
+    document["Statement"][0]["Sid"] = "Renamed"  # type: ignore[index]
+    renamed = admin.ask("PUT", f"/projects/{row}/policy", body).json()
+    assert (len(renamed["made"]), renamed["removed"]) == (1, made["made"])
+    nothing = {"document": {"Version": "2012-10-17", "Statement": []}}
+    assert admin.ask("PUT", f"/projects/{row}/policy", nothing).json()["removed"] == renamed["made"]
+    assert admin.get(f"/projects/{row}/grants")["items"] == []
 
 
 def test_users_of_an_htpasswd_file_are_admins(serve: Serve, tmp_path: Path) -> None:

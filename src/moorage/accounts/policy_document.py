@@ -2,7 +2,8 @@
 
 Its meaning is kept where there is one here: `Allow` and `Deny`, principals and `ecr:` actions. What has none is
 reported, and nothing is imported then unless the caller wants the rest; never without a `Deny` that could not be read.
-Statements are known again by their `Sid`, so that importing twice is as good as once.
+As at ECR a document takes the place of the one before: what an earlier import for the same repository made goes, but
+for what the new document says too, so that importing twice is as good as once, and one without statements removes all.
 """
 
 from __future__ import annotations
@@ -103,7 +104,7 @@ class PolicyDocuments:
             Invalid: a principal that there is not, or a pattern outside of the project.
         """
         wanted, problems = read_document(document, repository, principals or {})
-        there = await self._imported(caller, project_id, _notes(document), repository)
+        there = await self._imported(caller, project_id, repository)
         known = {_key(shown): shown.grant.id for shown in there}
         fresh = [grant for grant in wanted if _wanted_key(grant) not in known]
         kept = {known[_wanted_key(grant)] for grant in wanted if _wanted_key(grant) in known}
@@ -114,12 +115,12 @@ class PolicyDocuments:
         made = await self._grants.replace(caller, project_id, old, fresh) if old or fresh else []
         return Imported(tuple(one.grant.id for one in made), tuple(sorted(kept)), tuple(old), tuple(problems))
 
-    async def _imported(self, caller: Caller, project_id: int, notes: set[str], repository: str) -> list[ShownGrant]:
-        """The grants that earlier imports made of statements of these names."""
+    async def _imported(self, caller: Caller, project_id: int, repository: str) -> list[ShownGrant]:
+        """The grants that earlier imports made for a repository."""
         found: list[ShownGrant] = []
         after = 0
         while page := await self._grants.list(caller, project_id, after=after, limit=500):
-            found += [one for one in page if one.grant.note in notes and one.grant.pattern == repository]
+            found += [one for one in page if one.grant.note.startswith(NOTE) and one.grant.pattern == repository]
             after = page[-1].grant.id
         return found
 
@@ -134,8 +135,8 @@ def read_document(
     """
     statements = document.get("Statement")
     listed = [statements] if isinstance(statements, dict) else statements
-    if not isinstance(listed, list) or not listed or len(listed) > MOST_STATEMENTS:
-        raise Invalid(f"A policy document has a list of 1 to {MOST_STATEMENTS} statements in Statement.")
+    if not isinstance(listed, list) or len(listed) > MOST_STATEMENTS:
+        raise Invalid(f"A policy document has a list of up to {MOST_STATEMENTS} statements in Statement.")
     problems = [
         Problem("", f"{member} has no meaning here; leave it out.")
         for member in document
@@ -246,12 +247,6 @@ def _texts(value: object) -> list[str]:
 def _sid(statement: Mapping[str, object], number: int) -> str:
     sid = statement.get("Sid")
     return sid[:100] if isinstance(sid, str) and sid.isprintable() and sid else f"#{number}"
-
-
-def _notes(document: Mapping[str, object]) -> set[str]:
-    statements = document.get("Statement")
-    listed = statements if isinstance(statements, list) else [statements]
-    return {NOTE + _sid(each, number) for number, each in enumerate(listed, 1) if isinstance(each, dict)}
 
 
 def _key(shown: ShownGrant) -> tuple[str, ...]:

@@ -155,9 +155,8 @@ class Users:
     async def change(self, caller: Caller, row: int, wanted: UserChange, version: int | None = None) -> User:
         """Change a user.
 
-        A new password ends the user's sessions, refresh tokens and personal access tokens; disabling and enabling end
-        sessions and refresh tokens, and personal access tokens are refused while it is disabled. Registry tokens that
-        are out end with their lifetime.
+        A new password and disabling end the user's sessions, refresh tokens and personal access tokens, enabling what
+        sessions there may be. Registry tokens that are out end with their lifetime.
 
         Args:
             caller: a system admin, or the user itself for e-mail and password.
@@ -248,7 +247,8 @@ class Users:
         change_user(connection, row, values, now, end=ends)
         detail: dict[str, object] = {name: values[name] for name in values if name != "password"}
         if ends:
-            ended = end_logins(connection, row, access_tokens_too="password" in values)
+            gone = "password" in values or bool(values.get("disabled"))
+            ended = end_logins(connection, row, access_tokens_too=gone)
             detail |= {"password": "password" in values, "sessions": ended.sessions, "tokens": ended.access_tokens}
         record(connection, AuditEntry("user.update", OK, caller, "user", user.name, detail=detail), now)
         return _found(find_user(connection, row))

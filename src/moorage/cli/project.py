@@ -120,7 +120,7 @@ def import_policy(
     partial: Annotated[bool, typer.Option(help="Import what can be, instead of nothing.")] = False,
     dry_run: Annotated[bool, typer.Option(help="Say what would be done, and do nothing.")] = False,
 ) -> None:
-    """Make grants of a repository policy document of ECR; those of an earlier import of it are replaced."""
+    """Make grants of a repository policy document of ECR, in place of what earlier imports made."""
     given = [each.rpartition("=") for each in principal or []]
     if not all(foreign and ours for foreign, _, ours in given):
         fail("--principal is written ARN=user:NAME.", 2)

@@ -74,7 +74,7 @@ async def import_policy(
     project_id: ObjectId,
     body: PolicyImport,
 ) -> ImportedPolicy:
-    """Make grants of a document's statements; those of an earlier import of the same statements are replaced."""
+    """Make grants of a document's statements, in place of all that earlier imports for the same repository made."""
     found = await documents.apply(
         caller,
         project_id,
