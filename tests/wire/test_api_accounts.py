@@ -155,6 +155,12 @@ def test_disabled_is_out_at_once(server: Server, admin: Api, alice: dict[str, An
     assert not logs_in(server, "", token)
     assert not logs_in(server, alice["name"], GOOD)
     admin.ask("PATCH", f"/users/{alice['id']}", {"disabled": False})
+    assert not logs_in(server, "", token), "what was given out before is gone for good"
+    assert logs_in(server, alice["name"], GOOD)
+
+
+def test_a_new_password_deletes_tokens(server: Server, admin: Api, alice: dict[str, Any], alices: Api) -> None:
+    token = alices.make("/tokens", name="laptop")["secret"]
     assert logs_in(server, "", token)
     admin.ask("PATCH", f"/users/{alice['id']}", {"password": BETTER})
     assert not logs_in(server, "", token)
