@@ -160,9 +160,13 @@ class Server:
         self.plan.arm(armed)
 
     def worker_pids(self) -> list[int]:
-        """The workers' process ids."""
-        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
-        return [int(pid) for pid in children if b"resource_tracker" not in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        """The workers' process ids; one that ends in this moment is none any more."""
+        found = []
+        for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split():
+            with suppress(FileNotFoundError, ProcessLookupError):
+                if b"resource_tracker" not in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    found.append(int(pid))
+        return found
 
     def descriptors(self) -> list[str]:
         """What the workers hold open below the root, sockets left out."""
