@@ -47,11 +47,13 @@ class Body:
         start: its first bytes; all of them, or all that came, where `rest` is None.
         rest: the pieces that follow.
         broken: why it ended early.
+        reading: who is at it still, where `rest` waits for that.
     """
 
     start: bytes
     rest: AsyncIterator[bytes] | None = None
     broken: RegistryError | None = None
+    reading: asyncio.Future[Body] | None = None
 
     async def pieces(self, before: bytes = b"") -> AsyncIterator[bytes]:
         """All of it, behind `before`."""
@@ -60,6 +62,11 @@ class Body:
             async for piece in self.rest:
                 yield piece
 
+    def leave(self) -> None:
+        """Read no further; of two who read one body neither gets it whole."""
+        if self.reading is not None:
+            self.reading.cancel()
+
 
 async def take(chunk: Chunk, limit: int) -> Body:
     """Read a body until its end, or until it has more than `limit` bytes."""
@@ -67,7 +74,10 @@ async def take(chunk: Chunk, limit: int) -> Body:
 
 
 async def take_quickly(chunk: Chunk, limit: int, seconds: float) -> Body:
-    """As `take`, but a body that has not ended after some seconds is taken no further: its `rest` gives all of it."""
+    """As `take`, but a body that has not ended after some seconds is taken no further: its `rest` gives all of it.
+
+    Whoever does not read that `rest` to its end has to `leave` it.
+    """
     taking = _Taking(chunk.measured(), limit)
     reading = asyncio.ensure_future(taking.run())
     try:
@@ -78,7 +88,7 @@ async def take_quickly(chunk: Chunk, limit: int, seconds: float) -> Body:
     if reading.done():
         return reading.result()
     taking.limit = -1
-    return Body(b"", _later(reading))
+    return Body(b"", _later(reading), reading=reading)
 
 
 async def _later(reading: asyncio.Future[Body]) -> AsyncIterator[bytes]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from moorage.core.events import Event
+from moorage.core.media_types import OCTET_STREAM
 from moorage.metadata.blobs import StoredBlob, find_linked, link_blob
 from moorage.metadata.events import tell
 from moorage.metadata.repositories import find_repository
@@ -55,7 +56,7 @@ def _mount(
         return False
     repository = trail.place(connection, name, caller, now)
     link_blob(connection, repository, digest, now)
-    event = Event("mount", name, digest, "application/octet-stream", blob.size, source=source, actor=caller.name)
+    event = Event("mount", name, digest, OCTET_STREAM, blob.size, source=source, actor=caller.name)
     tell(connection, event, now)
     trail.note(connection, "blob.mount", caller, name, now, digest=digest, source=source)
     return True

@@ -16,6 +16,7 @@ from moorage.blobs.ports import Progress, Sealed
 from moorage.core.digest import CANONICAL, Digest, check_content, digest_of, new_hash
 from moorage.core.errors import DigestInvalid, RegistryError, UploadBusy, UploadRangeInvalid, UploadUnknown
 from moorage.core.events import Event
+from moorage.core.media_types import OCTET_STREAM
 from moorage.core.names import is_key
 from moorage.metadata.blobs import StoredBlob, add_blob, link_blob
 from moorage.metadata.events import tell
@@ -182,7 +183,10 @@ class Uploads:
             raise UploadRangeInvalid(len(held))
         body = await take_quickly(chunk, SMALL - len(held), PATIENCE)
         if body.rest is not None:
-            return await self._outgrow(upload, held, body, seal)
+            try:
+                return await self._outgrow(upload, held, body, seal)
+            finally:
+                body.leave()
         data = held + body.start
         if seal is not None and body.broken is None:
             return Progress(len(data), seal, sealed=await self._put(seal, data))
@@ -285,6 +289,6 @@ def _add(connection: Connection, name: str, blob: StoredBlob, caller: Caller, no
     repository = trail.place(connection, name, caller, now)
     add_blob(connection, blob, now)
     link_blob(connection, repository, blob.digest, now)
-    event = Event("push", name, blob.digest, "application/octet-stream", blob.size, actor=caller.name)
+    event = Event("push", name, blob.digest, OCTET_STREAM, blob.size, actor=caller.name)
     tell(connection, event, now)
     trail.note(connection, "blob.push", caller, name, now, digest=blob.digest, size=blob.size)

@@ -257,6 +257,20 @@ async def test_two_small_writers_of_one_session(registry: Registry) -> None:
     await registry.uploads.finish(NAME, key, digest_of(b"second"), None, ALICE)
 
 
+async def test_nobody_goes_on_reading_for_a_writer_that_was_refused(registry: Registry) -> None:
+    """A slow body that could not be handed over: what is left of it belongs to whoever answers the client."""
+    key = await begin(registry)
+    body = Waiting(b"first", b"")
+    writer = asyncio.create_task(registry.uploads.append(NAME, key, Chunk(body.pieces())))
+    await body.begun()
+    assert await registry.uploads.append(NAME, key, Chunk(pieces(b"second"))) == 6
+    with pytest.raises(UploadBusy):
+        await writer  # without another word from its client
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
 async def test_a_small_writer_of_a_session_that_ends_meanwhile(registry: Registry) -> None:
     key = await begin(registry)
     body = Waiting(b"first", b"")
