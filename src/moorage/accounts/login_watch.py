@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from moorage.auth.addresses import customer
+from moorage.auth.slow_checks import Remembered
 from moorage.core.audit import FAILED, OK, REFUSED, AuditEntry
 from moorage.core.errors import TooManyRequests
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 LOGIN_SECONDS = 600.0
 """How often at most the audit log gets a line for one credential from one address that goes on being used."""
 
-MOST_REMEMBERED = 10_000
 TOO_MANY = "too many failures"
 
 
@@ -55,13 +54,13 @@ class WatchedLogins:
         self._clock = clock
         self._attempts: Attempts = NoAttempts() if attempts is None else attempts
         self._patience = patience
-        self._noted = _Lately()
-        self._free = _Lately()
+        self._noted = Remembered[tuple[str, str, str]](LOGIN_SECONDS)
+        self._free = Remembered[tuple[str, str]](patience)
 
     async def admit(self, account: str, caller: Caller) -> bool:
         """See `LoginWatch.admit`."""
         now, pair = self._clock.now(), (account, customer(caller.address))
-        if self._patience and self._free.within(pair, now, self._patience):
+        if self._patience and self._free.has(pair, now):
             return False
         try:
             failed_before = await self._attempts.check(account, caller.address)
@@ -91,7 +90,7 @@ class WatchedLogins:
     def seen(self, who: Identity, caller: Caller) -> bool:
         """See `LoginWatch.seen`: one line in LOGIN_SECONDS for each credential from each address."""
         key, now = (who.name, who.credential, caller.address), self._clock.now()
-        if self._noted.within(key, now, LOGIN_SECONDS):
+        if self._noted.has(key, now):
             return False
         self._noted.add(key, now)
         self._note(who, caller)
@@ -107,22 +106,3 @@ class WatchedLogins:
         self._journal.note(AuditEntry("login", OK, replace(caller, identity=who), who.kind, who.name))
         if who.kind == "user" and who.id:
             self._journal.used("user", who.id)
-
-
-class _Lately:
-    """When something was; of the MOST_REMEMBERED things that were last."""
-
-    def __init__(self) -> None:
-        self._at: OrderedDict[tuple[str, ...], float] = OrderedDict()
-
-    def within(self, key: tuple[str, ...], now: float, seconds: float) -> bool:
-        return now - self._at.get(key, float("-inf")) < seconds
-
-    def add(self, key: tuple[str, ...], now: float) -> None:
-        self._at[key] = now
-        self._at.move_to_end(key)
-        if len(self._at) > MOST_REMEMBERED:
-            self._at.popitem(last=False)
-
-    def drop(self, key: tuple[str, ...]) -> None:
-        self._at.pop(key, None)

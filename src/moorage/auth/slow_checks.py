@@ -14,11 +14,14 @@ import sys
 import threading
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
+from typing import Generic, TypeVar
 
 from moorage.core.errors import TooManyRequests, Unavailable
+
+K = TypeVar("K", bound=Hashable)
 
 KNOWN_SECONDS = 600.0
 WRONG_SECONDS = 5.0
@@ -66,8 +69,8 @@ class SlowChecks:
         self._queue = queue
         self._queue_of_one = max(1, queue // 4)
         self._key = secrets.token_bytes(32)
-        self._right = Remembered(KNOWN_SECONDS)
-        self._wrong = Remembered(WRONG_SECONDS)
+        self._right = Remembered[bytes](KNOWN_SECONDS)
+        self._wrong = Remembered[bytes](WRONG_SECONDS)
         self._running: dict[bytes, asyncio.Future[float]] = {}
         self._waiting: Counter[str] = Counter()
         self._seconds = 0.1  # what a check took last
@@ -144,33 +147,37 @@ class SlowChecks:
         remembered.add(digest, self._monotonic())
 
 
-class Remembered:
+class Remembered(Generic[K]):
     """Things of which we know for some time that they were so, at most MOST_RESULTS of them."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._found: OrderedDict[bytes, float] = OrderedDict()
+        self._found: OrderedDict[K, float] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._found)
 
-    def has(self, digest: bytes, now: float) -> bool:
+    def has(self, thing: K, now: float) -> bool:
         """Whether it was added within the time."""
-        until = self._found.get(digest)
+        until = self._found.get(thing)
         if until is None:
             return False
         if now >= until:
-            del self._found[digest]
+            del self._found[thing]
             return False
-        self._found.move_to_end(digest)
+        self._found.move_to_end(thing)
         return True
 
-    def add(self, digest: bytes, now: float) -> None:
+    def add(self, thing: K, now: float) -> None:
         """Remember it from now on; the least recently used one goes where there are too many."""
-        self._found[digest] = now + self._seconds
-        self._found.move_to_end(digest)
+        self._found[thing] = now + self._seconds
+        self._found.move_to_end(thing)
         if len(self._found) > MOST_RESULTS:
             self._found.popitem(last=False)
+
+    def drop(self, thing: K) -> None:
+        """Forget it, if it is remembered."""
+        self._found.pop(thing, None)
 
 
 def _step_back() -> None:

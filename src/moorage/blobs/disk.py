@@ -133,6 +133,21 @@ def make_directories(files: Files, top: Path, directory: Path) -> None:
     files.durable.add(directory)
 
 
+def open_below(files: Files, top: Path, path: Path, flags: int) -> int:
+    """Open a file; where it is to be made, the directories between it and `top` are made, too, if they lack.
+
+    Raises:
+        FileNotFoundError: it is not there, and `flags` make none.
+    """
+    try:
+        return files.open(path, flags)
+    except FileNotFoundError:
+        if not flags & os.O_CREAT:
+            raise
+        make_directories(files, top, path.parent)
+        return files.open(path, flags)
+
+
 def publish(files: Files, root: Path, source: Path, digest: Digest) -> None:
     """Give a finished, synced file its place as a blob: rename, then make the entries on the way to it durable."""
     target = root / blob_location(digest)

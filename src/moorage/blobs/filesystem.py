@@ -8,7 +8,7 @@ import uuid
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from moorage.blobs.disk import finished, is_cached, make_directories, names, open_whole, publish, read_whole, size_of
+from moorage.blobs.disk import finished, is_cached, names, open_below, open_whole, publish, read_whole, size_of
 from moorage.blobs.files import Files
 from moorage.blobs.hot import LARGEST, HotBlobs
 from moorage.blobs.layout import BLOBS, UPLOADS, blob_location
@@ -85,7 +85,7 @@ class FilesystemBlobs:
     def _put(self, digest: Digest, data: bytes) -> None:
         # Named like an upload: what a crash leaves is found by the purge of abandoned ones.
         temporary = self._root / UPLOADS / str(uuid.uuid4())
-        descriptor = self._open_new(temporary)
+        descriptor = open_below(self._files, self._root, temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         try:
             try:
                 self._files.write(descriptor, data)
@@ -97,14 +97,6 @@ class FilesystemBlobs:
             with suppress(OSError):
                 os.unlink(temporary)
             raise
-
-    def _open_new(self, path: Path) -> int:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-        try:
-            return self._files.open(path, flags)
-        except FileNotFoundError:
-            make_directories(self._files, self._root, path.parent)
-            return self._files.open(path, flags)
 
     def _delete(self, path: Path) -> None:
         if path.parent.is_dir():

@@ -13,7 +13,7 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
-from moorage.blobs.disk import make_directories, publish, size_of, start_writeback
+from moorage.blobs.disk import make_directories, open_below, publish, size_of, start_writeback
 from moorage.blobs.files import Files
 from moorage.blobs.layout import UPLOADS, blob_location
 from moorage.blobs.ports import Progress, Sealed
@@ -80,8 +80,8 @@ class FilesystemUploads:
         taken_over: TakenOver | None = None,
     ) -> Progress:
         """Write at the end; a small body takes two trips to a thread, one before it is read and one after."""
-        writing = _Writing(self._files, self._folder / key, offset, self._hashes, algorithm, held)
-        writing.anew = writing.taken_over = taken_over is not None
+        over = taken_over is not None
+        writing = _Writing(self._files, self._folder / key, offset, self._hashes, algorithm, held, over=over)
         batch: list[bytes] = []
         gathered = 0
         under_way: asyncio.Future[None] | None = None
@@ -211,6 +211,8 @@ class _Writing:
         hashes: RunningHashes,
         algorithm: str,
         held: int,
+        *,
+        over: bool = False,
     ) -> None:
         self._files = files
         self._path = path
@@ -225,8 +227,7 @@ class _Writing:
         self._dropped = 0
         self._running: Running | None = None
         self._turn = threading.Lock()
-        self.anew = False
-        self.taken_over = False
+        self._over = self._anew = over
         self.closed = False
 
     def begin(self) -> None:
@@ -238,17 +239,16 @@ class _Writing:
     def _begin(self) -> None:
         flags = os.O_RDWR | os.O_APPEND | (0 if self._held else os.O_CREAT)
         try:
-            self._descriptor = self._files.open(self._path, flags)
+            self._descriptor = open_below(self._files, self._path.parent.parent, self._path, flags)
         except FileNotFoundError:
             if self._held:
                 raise UploadUnknown from None
-            make_directories(self._files, self._path.parent.parent, self._path.parent)
-            self._descriptor = self._files.open(self._path, flags)
+            raise
         _lock(self._descriptor, self._path)
         self._size = self._dropped = os.fstat(self._descriptor).st_size
         if self._size < self._held:
             raise UploadUnknown
-        if self._offset is not None and self._offset != self._size and not self.anew:
+        if self._offset is not None and self._offset != self._size and not self._anew:
             raise UploadRangeInvalid(self._size)
         self._running = self._hashes.take(self._key, self._size, self._algorithm, _stamp(self._descriptor))
 
@@ -259,7 +259,7 @@ class _Writing:
                 self._write(data)
 
     def _write(self, data: bytes) -> None:
-        if self.anew:
+        if self._anew:
             self._begin_anew()
         try:
             self._files.write(self._descriptor, data)
@@ -276,7 +276,7 @@ class _Writing:
             self._drop()
 
     def _begin_anew(self) -> None:
-        self.anew = False
+        self._anew = False
         self._files.truncate(self._descriptor, 0)
         self._size = self._dropped = 0
         self._running = Running(self._algorithm, 0, new_hash(self._algorithm))
@@ -297,12 +297,11 @@ class _Writing:
 
         Where bytes are taken over the lock is kept until `close`.
         """
-        kept = self.taken_over
         with self._turn:
             try:
                 return self._finish(data, broken, seal)
             finally:
-                if not kept:
+                if not self._over:
                     self._close()
 
     def _finish(self, data: bytes, broken: Exception | None, seal: Digest | None) -> Progress:

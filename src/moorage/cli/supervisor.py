@@ -6,7 +6,6 @@ user.
 
 from __future__ import annotations
 
-import asyncio
 import multiprocessing
 import os
 import signal
@@ -38,6 +37,8 @@ from moorage.telemetry.metrics_directory import prepare_directory, remove_direct
 from moorage.telemetry.probe import no_probe
 
 if TYPE_CHECKING:
+    import asyncio
+
     from moorage.config.settings import ServeSettings, Settings
     from moorage.http.root import Root
     from moorage.telemetry.probe import Probe

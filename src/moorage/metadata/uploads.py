@@ -21,6 +21,7 @@ Stale = tuple[float, str]
 """When a session was last written to, and its id."""
 
 MOST_COUNTED = 100_000
+"""Open sessions at which `count_uploads` stops."""
 
 UPLOAD = Lookup(
     select(uploads.c.algorithm, uploads.c.offset, uploads.c.digest, uploads.c.content).where(
