@@ -39,6 +39,7 @@ from moorage.metadata.manifests import (
     payload_of,
     remove_manifest,
 )
+from moorage.metadata.projects import ROOT
 from moorage.metadata.referrers import list_referrers, referring
 from moorage.metadata.repositories import ensure_repository, find_repository, list_repositories
 from moorage.metadata.schedules import take_turn
@@ -116,7 +117,7 @@ async def test_a_manifest_is_stored_byte_for_byte(facts: Facts, name: str, repos
     assert await facts.read(find_manifest, repository, new.digest) == key
     row = await facts.database.lookup(MANIFEST_BY_DIGEST, name, new.digest)
     assert row is not None
-    assert tuple(row) == (new.digest, OCI_MANIFEST, len(payload), key, payload)
+    assert tuple(row) == (new.digest, OCI_MANIFEST, len(payload), key, payload, ROOT, repository)
     assert await facts.read(payload_of, repository, new.digest, OCI_MANIFEST) == payload
     assert await facts.read(payload_of, repository, new.digest, OCI_INDEX) is None
 
@@ -307,7 +308,7 @@ async def test_a_blob_is_seen_only_where_it_is_linked(facts: Facts, name: str, r
     assert await facts.read(find_linked, repository, one.digest) == one
     row = await facts.database.lookup(LINKED_BLOB, name, one.digest)
     assert row is not None
-    assert tuple(row) == (one.size, one.location, 11.0)
+    assert tuple(row) == (one.size, one.location, 11.0, ROOT, repository)
     other = await facts.write(ensure_repository, f"{name}/other", 1.0)
     assert await facts.read(find_linked, other, one.digest) is None
     assert await facts.database.lookup(LINKED_BLOB, f"{name}/other", one.digest) is None

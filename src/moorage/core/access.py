@@ -45,6 +45,10 @@ class Binding:
     project: int
     repository: int
 
+    def holds(self, project: int, repository: int) -> bool:
+        """Whether what the name means now, by the ids of its project and of its repository, is what it meant."""
+        return self.project == project and self.repository in (0, repository)
+
 
 @dataclass(frozen=True, slots=True)
 class TokenAccess:
@@ -96,12 +100,15 @@ class Caller:
         rights: the actions that are allowed on the repository (or project) that the request names.
         address: of the client, behind trusted proxies too; empty where there is none (CLI, jobs).
         request_id: of the request, as in the logs.
+        bound: what the repository has to be for the rights to hold, where nobody has looked yet: the lookup that reads
+            its content compares. None everywhere else.
     """
 
     identity: Identity
     rights: frozenset[str] = EVERYTHING
     address: str = ""
     request_id: str = ""
+    bound: Binding | None = None
 
     @property
     def name(self) -> str:

@@ -22,14 +22,20 @@ IN_LIMIT = 500
 """Values in one `IN (...)`; SQLite takes 32,766 parameters, planners like fewer."""
 
 LINKED_BLOB = Lookup(
-    select(blobs.c.size, blobs.c.location, blob_links.c.leased_at)
+    select(
+        blobs.c.size,
+        blobs.c.location,
+        blob_links.c.leased_at,
+        repositories.c.project_id,
+        repositories.c.id.label("repository_id"),
+    )
     .select_from(blob_links)
     .join(repositories, repositories.c.id == blob_links.c.repository_id)
     .join(blobs, blobs.c.digest == blob_links.c.digest)
     .where(repositories.c.name == bindparam("name"), blob_links.c.digest == bindparam("digest")),
     ("name", "digest"),
 )
-"""name, digest -> size, location, leased_at of a blob that a repository links."""
+"""name, digest -> size, location, leased_at of a blob that a repository links; ids of its project and itself."""
 
 _ADD_BLOB = Prepared(
     lambda insert: (

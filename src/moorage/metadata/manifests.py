@@ -23,22 +23,30 @@ INLINE_LIMIT = 256 * 1024
 _INLINE = case((manifests.c.size <= literal_column(str(INLINE_LIMIT)), manifests.c.payload), else_=null()).label(
     "payload"
 )
-_FOUND = select(manifests.c.digest, manifests.c.media_type, manifests.c.size, manifests.c.id, _INLINE).join(
-    repositories, repositories.c.id == manifests.c.repository_id
+_FOUND = select(
+    manifests.c.digest,
+    manifests.c.media_type,
+    manifests.c.size,
+    manifests.c.id,
+    _INLINE,
+    repositories.c.project_id,
+    manifests.c.repository_id,
 )
 
 MANIFEST_BY_TAG = Lookup(
-    select(manifests.c.digest, manifests.c.media_type, manifests.c.size, manifests.c.id, _INLINE)
-    .select_from(tags)
+    _FOUND.select_from(tags)
     .join(repositories, repositories.c.id == tags.c.repository_id)
     .join(manifests, manifests.c.id == tags.c.manifest_id)
     .where(repositories.c.name == bindparam("name"), tags.c.name == bindparam("tag")),
     ("name", "tag"),
 )
-"""name, tag -> digest, media_type, size, id, payload (None where it is over `INLINE_LIMIT`)."""
+"""name, tag -> digest, media_type, size, id, payload (None where it is over `INLINE_LIMIT`); ids of the repository's
+project and of the repository."""
 
 MANIFEST_BY_DIGEST = Lookup(
-    _FOUND.where(repositories.c.name == bindparam("name"), manifests.c.digest == bindparam("digest")),
+    _FOUND.join(repositories, repositories.c.id == manifests.c.repository_id).where(
+        repositories.c.name == bindparam("name"), manifests.c.digest == bindparam("digest")
+    ),
     ("name", "digest"),
 )
 """name, digest -> the same."""

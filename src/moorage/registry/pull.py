@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from moorage.blobs.ports import Source
+    from moorage.core.access import Binding
     from moorage.core.names import Reference
     from moorage.registry.parts import Parts
 
@@ -50,17 +51,21 @@ class Pull:
         self._clock = parts.clock
         self._renew_after = parts.settings.lease_seconds / 4
 
-    async def manifest(self, name: str, reference: Reference) -> StoredManifest:
+    async def manifest(self, name: str, reference: Reference, bound: Binding | None = None) -> StoredManifest:
         """The manifest that a tag points to, or of a digest.
 
         Raises:
-            ManifestUnknown: not in this repository (or the repository is not there).
+            ManifestUnknown: not in this repository (or the repository is not there, or is not what it has to be).
         """
         query = MANIFEST_BY_DIGEST if isinstance(reference, Digest) else MANIFEST_BY_TAG
         row = await self._database.lookup(query, name, reference)
         if row is None:
             raise ManifestUnknown(detail={"name": name, "reference": reference})
-        digest, media_type, size, key, payload = cast("tuple[str, str, int, int, bytes | None]", tuple(row))
+        digest, media_type, size, key, payload, project, repository = cast(
+            "tuple[str, str, int, int, bytes | None, int, int]", row
+        )
+        if bound is not None and not bound.holds(project, repository):
+            raise ManifestUnknown(detail={"name": name, "reference": reference})
         return StoredManifest(digest, media_type, size, key, payload)
 
     async def payload(self, manifest: StoredManifest) -> AsyncIterator[bytes]:
@@ -73,16 +78,19 @@ class Pull:
             for offset in range(0, len(part), SLICE):
                 yield part[offset : offset + SLICE]
 
-    async def blob(self, name: str, digest: Digest) -> LinkedBlob:
+    async def blob(self, name: str, digest: Digest, bound: Binding | None = None) -> LinkedBlob:
         """A blob, if this repository links it: deduplication never becomes a right to read.
 
         Raises:
-            BlobUnknown: not linked here.
+            BlobUnknown: not linked here, or the repository is not what it has to be.
         """
         row = await self._database.lookup(LINKED_BLOB, name, digest)
         if row is None:
             raise BlobUnknown(detail={"name": name, "digest": digest})
-        return LinkedBlob(digest, cast("int", row[0]), cast("str", row[1]))
+        size, location, _, project, repository = cast("tuple[int, str, float, int, int]", row)
+        if bound is not None and not bound.holds(project, repository):
+            raise BlobUnknown(detail={"name": name, "digest": digest})
+        return LinkedBlob(digest, size, location)
 
     async def promise(self, name: str, digest: Digest) -> LinkedBlob:
         """A blob that the client is told to be there: its lease is renewed first, where it is older than a quarter.
@@ -92,7 +100,7 @@ class Pull:
         row = await self._database.lookup(LINKED_BLOB, name, digest)
         if row is None:
             raise BlobUnknown(detail={"name": name, "digest": digest})
-        size, location, leased_at = cast("tuple[int, str, float]", tuple(row))
+        size, location, leased_at, *_ = cast("tuple[int, str, float, int, int]", tuple(row))
         now = self._clock.now()
         if now - leased_at > self._renew_after and not await self._database.write(
             lambda connection: renew_lease(connection, name, digest, now)

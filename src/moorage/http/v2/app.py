@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from moorage.core.errors import Denied, InsufficientScope, RegistryError
+from moorage.core.errors import RegistryError
 from moorage.http.response import Response
 from moorage.http.v2.routes import Table, endpoint, match
 
@@ -67,7 +67,7 @@ class DistributionApi:
             if self._gate is not None:
                 return await self._gate.serve(request, request.caller.identity, handler)
             return await handler(request)
-        except (Denied, InsufficientScope):  # what is asked for is known only now: a tag that is there, another source
+        except RegistryError as error:  # what is asked for is known only now: a tag that is there, another source
             if self._guard is not None:
-                self._guard.refused(request)
+                await self._guard.review(request, error)
             raise

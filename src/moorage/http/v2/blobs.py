@@ -54,7 +54,7 @@ class Blobs:
     async def get(self, request: Request) -> Response:
         """`GET`: all of it, one range, or several as multipart (RFC 9110 section 14)."""
         digest = parse_digest(request.reference)
-        blob = await self._pull.blob(parse_name(request.name), digest)
+        blob = await self._pull.blob(parse_name(request.name), digest, request.caller.bound)
         facts = _facts(blob)
         if not_modified(request, digest):
             return Response(304, facts)

@@ -12,6 +12,7 @@ gets the same answer whether it exists or not.
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from moorage.core.access import ANONYMOUS, EVERYTHING, NOTHING, OVERWRITE, PULL, PUSH, Caller
@@ -72,15 +73,28 @@ class Guard:
         """
         try:
             return await self._admit(request, routes)
-        except Unauthorized as error:
-            if not error.challenge:
-                error.challenge = self._authenticator.challenge(request.origin(), error.scope, error.error)
-            if isinstance(error, InsufficientScope):
-                self.refused(request)
+        except RegistryError as error:
+            self._explain(request, error)
             raise
-        except Denied:
-            self.refused(request)
-            raise
+
+    async def review(self, request: Request, error: RegistryError) -> None:
+        """Look once more at a request that its handler refused; `error` stands where nothing is raised here.
+
+        Raises:
+            InsufficientScope: the token was given for another repository of that name. What this one has and has not
+                is nothing to its bearer.
+        """
+        if request.caller.bound is None:
+            self._explain(request, error)
+            return
+        caller = request.caller
+        rights = await self._rights(caller.identity, request.name)
+        request.caller = replace(caller, rights=rights, bound=None)
+        try:
+            _check_repository(request, caller.identity, PULL)
+        except RegistryError as refusal:
+            self._explain(request, refusal)
+            raise refusal from error
 
     def refused(self, request: Request) -> None:
         """Note that somebody known asked for what they may not; who is unknown has not been refused anything yet."""
@@ -108,6 +122,13 @@ class Guard:
         error.challenge = self._authenticator.challenge(request.origin(), error.scope, error.error)
         raise error
 
+    def _explain(self, request: Request, error: RegistryError) -> None:
+        """Give a refusal its challenge, and note it."""
+        if isinstance(error, Unauthorized) and not error.challenge:
+            error.challenge = self._authenticator.challenge(request.origin(), error.scope, error.error)
+        if isinstance(error, Denied | InsufficientScope):
+            self.refused(request)
+
     async def _admit(self, request: Request, routes: Table) -> Handler:
         identity = await self._identify(request)
         try:
@@ -120,13 +141,20 @@ class Guard:
             if identity is ANONYMOUS:
                 raise Unauthorized from error
             raise
-        rights = await self._rights(identity, request.name) if request.name else NOTHING
-        request.caller = Caller(identity, rights, request.address, request.id)
+        request.caller = await self._caller(request, identity, compares=found.compares)
         if request.name:
             _check_repository(request, identity, found.access or PULL)
         elif identity is ANONYMOUS or (found.access == CATALOG and not _sees_catalog(identity)):
             raise _refusal(identity, CATALOG_SCOPE if found.access == CATALOG else "")
         return found.handler
+
+    async def _caller(self, request: Request, identity: Identity, *, compares: bool) -> Caller:
+        name = request.name
+        allowed = identity.access.get(name) if compares and identity.access is not None else None
+        if allowed is not None and allowed.binding is not None:
+            return Caller(identity, allowed.actions, request.address, request.id, allowed.binding)
+        rights = await self._rights(identity, name) if name else NOTHING
+        return Caller(identity, rights, request.address, request.id)
 
     async def _identify(self, request: Request) -> Identity:
         if request.known is not None:
@@ -152,7 +180,7 @@ class Guard:
         if allowed.binding is None:
             return _as_ours(allowed.actions)
         now = await self._policy.binding(name)
-        if now.project != allowed.binding.project or allowed.binding.repository not in (0, now.repository):
+        if not allowed.binding.holds(now.project, now.repository):
             return NOTHING  # the name means something else than when the token was given
         return allowed.actions
 

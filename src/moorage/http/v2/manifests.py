@@ -50,7 +50,7 @@ class Manifests:
     async def get(self, request: Request) -> Response:
         """`GET` and `HEAD` (end-3): the bytes as they were pushed, whatever the client says it accepts."""
         name, reference = parse_name(request.name), _sought(request.reference)
-        manifest = await self._pull.manifest(name, reference)
+        manifest = await self._pull.manifest(name, reference, request.caller.bound)
         digest = manifest.digest.encode()
         headers: list[Header] = [
             (b"content-type", manifest.media_type.encode("latin-1")),

@@ -31,10 +31,13 @@ class Endpoint:
 
     access: an action on the repository of the path, `catalog`, or empty for whoever proved who they are. A path of
         that kind that names a repository all the same needs `pull` on it.
+    compares: the handler's own lookup tells whether the repository is the one that a token was given for
+        (`Caller.bound`), so that nobody need look before: one query for a pull.
     """
 
     handler: Handler
     access: str
+    compares: bool = False
 
 
 Table = dict[str, dict[str, Endpoint]]
@@ -50,13 +53,13 @@ def table(manifests: Manifests, blobs: Blobs, uploads: UploadSessions, lists: Li
         "catalog": {"GET": Endpoint(lists.catalog, CATALOG)},
         "extensions": {"GET": Endpoint(lists.extensions, ANY)},
         "manifest": {
-            "GET": Endpoint(manifests.get, PULL),
-            "HEAD": Endpoint(manifests.get, PULL),
+            "GET": Endpoint(manifests.get, PULL, compares=True),
+            "HEAD": Endpoint(manifests.get, PULL, compares=True),
             "PUT": Endpoint(manifests.put, PUSH),
             "DELETE": Endpoint(manifests.delete, DELETE),
         },
         "blob": {
-            "GET": Endpoint(blobs.get, PULL),
+            "GET": Endpoint(blobs.get, PULL, compares=True),
             "HEAD": Endpoint(blobs.head, PULL),
             "DELETE": Endpoint(blobs.delete, DELETE),
         },
