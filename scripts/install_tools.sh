@@ -22,6 +22,7 @@ docker-registry  docker-registry
 docker.io        dockerd
 fuse-overlayfs   fuse-overlayfs
 gcc              gcc
+haproxy          haproxy
 iptables         iptables
 jq               jq
 openssl          openssl

@@ -118,6 +118,7 @@ def build(settings: Settings, run: Run, probe: Probe = no_probe) -> Root:
         limit=watching.requests,
         note=watching.journal.note if watching.journal is not None else None,
         prefix=settings.http.prefix.rstrip("/"),
+        certificates=who.certificates,
     )
     return Root(
         DistributionApi(_routes(parts, settings, guard, watching), guard, watching.gate),

@@ -164,6 +164,7 @@ def _local(
         jobs=oidc,
     )
     policy = DatabasePolicy(database, clock)
+    certificates = _certificates(local, database, clock, watch)
     issue = Issue(policy, keys, local, journal, clock)
     refresh = RefreshTokens(database, clock, local, journal)
     return Access(
@@ -173,8 +174,8 @@ def _local(
         login,
         passwords,
         counted,
-        certificates=_certificates(local, database, clock, watch),
-        doors=[TokenDoor(login, issue, refresh, keys, local.service, limit), oidc.door()],
+        certificates=certificates,
+        doors=[TokenDoor(login, issue, refresh, keys, local.service, limit, certificates), oidc.door()],
         starts=[keys.load],
         tasks=[keys.run],
         closes=[oidc.close, *(each.close for each in sources)],

@@ -10,6 +10,9 @@ from moorage.core.errors import Denied
 if TYPE_CHECKING:
     from moorage.http.request import Request
 
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods that change nothing (RFC 9110 section 9.2.1)."""
+
 _ELSEWHERE = "This request comes from a page of another site, and was therefore not carried out."
 _UNSAID = "A change with a session needs the header Origin or Sec-Fetch-Site, which browsers send."
 
