@@ -93,6 +93,7 @@ LOOKED_UP: dict[str, Query] = {
     "a payload": lambda c: manifests.payload_of(c, 1, DIGEST, "a/b"),
     "a linked blob": lambda c: blobs.find_linked(c, 1, DIGEST),
     "a source": lambda c: blobs.find_source(c, DIGEST),
+    "links of a blob and its neighbours": lambda c: blobs.links_from(c, DIGEST, 100),
     "a source among some": lambda c: blobs.source_among(c, DIGEST, ["a", "b"]),
     "a repository's place": lambda c: repositories.place_of(c, "a"),
     "a new repository": lambda c: repositories.make_repository(c, "new/app", 5.0),

@@ -60,7 +60,7 @@ async def test_session_for_a_repository_that_no_push_may_make(database: Database
     with pytest.raises(Denied):
         await registry.uploads.begin(f"{team}/deep/er/app", ALICE)
     await making.change(ADMIN_CALLER, project.id, ProjectChange(create_on_push="repositories"))
-    assert await registry.uploads.begin(f"{team}/app", ALICE)
+    assert (await registry.uploads.begin(f"{team}/app", ALICE)).content == b""
 
 
 async def test_session_for_a_repository_that_is_there(database: Database, making: Projects, team: str) -> None:
