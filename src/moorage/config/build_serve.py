@@ -32,6 +32,7 @@ def build_serve(values: Values, overrides: Overrides) -> ServeSettings:
         debug_addr=_debug(values),
         metrics_enabled=values.flag("http.debug.prometheus.enabled", default=True),
         metrics_path=_metrics_path(values),
+        metrics_public=values.flag("http.debug.prometheus.public", default=False),
     )
 
 
