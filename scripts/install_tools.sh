@@ -14,6 +14,7 @@ packages="
 apache2-utils    htpasswd
 buildah          buildah
 busybox-static   busybox
+caddy            caddy
 containerd       ctr
 crun             crun
 curl             curl

@@ -135,6 +135,14 @@ def test_authorization_beside_it_wins(door: str, client: Client, setting: Settin
     client.ask("GET", door, [shown(setting.gone), basic("bob", PASSWORD)]).expect(200)
 
 
+@pytest.mark.parametrize("empty", ["", "::", " :: "])
+def test_header_without_a_certificate_is_as_none(empty: str, client: Client) -> None:
+    """As Caddy writes it for whoever shows none."""
+    assert who(client, ("Client-Cert", empty))["kind"] == "anonymous"
+    assert ask_token(client, ("Client-Cert", empty), "repository:a/b:pull")["scope"] == ""
+    assert b"UNAUTHORIZED" in client.ask("GET", "/v2/", [("Client-Cert", empty)]).expect(401).body
+
+
 def test_authorization_beside_it_says_who_that_is(client: Client, setting: Setting) -> None:
     both = (shown(setting.alice), basic("bob", PASSWORD))
     assert who(client, *both)["name"] == "bob"
