@@ -14,6 +14,7 @@ packages="
 apache2-utils    htpasswd
 buildah          buildah
 busybox-static   busybox
+caddy            caddy
 containerd       ctr
 crun             crun
 curl             curl
@@ -22,6 +23,7 @@ docker-registry  docker-registry
 docker.io        dockerd
 fuse-overlayfs   fuse-overlayfs
 gcc              gcc
+haproxy          haproxy
 iptables         iptables
 jq               jq
 openssl          openssl

@@ -201,16 +201,20 @@ async def test_any_text_is_a_value_and_no_part_of_a_query(database: Database, na
 
 
 async def test_durations_are_told(database_url: str, name: str) -> None:
-    told: list[tuple[str, float]] = []
-    database = open_database(database_url, lambda action, seconds: told.append((action, seconds)))
+    told: list[tuple[str, float, int]] = []
+    database = open_database(database_url, lambda action, seconds, times=1: told.append((action, seconds, times)))
     await database.start()
     try:
         await database.write(making(name))
         await database.read(finding(name))
+        assert [action for action, *_ in told] == ["write", "read"]
+        for _ in range(32):
+            assert await database.lookup(BY_NAME, name) is not None
     finally:
         await database.close()
-    assert [action for action, _ in told] == ["write", "read"]
-    assert all(0 < seconds < 60 for _, seconds in told)
+    assert {action for action, *_ in told[2:]} == {"lookup"}
+    assert sum(times for *_, times in told[2:]) == 32, "each is counted, though not each is timed"
+    assert all(0 < seconds < 60 for _, seconds, _ in told)
 
 
 async def test_commits_pass_their_points(database_url: str, name: str) -> None:

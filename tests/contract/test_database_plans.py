@@ -41,6 +41,7 @@ from moorage.testing.fakes import upload_key
 
 Query = Callable[[Connection], Any]
 DIGEST = digest_of(b"some content")
+SESSION = uploads.UploadRow(upload_key(9), "a", "sha256")
 NEW = manifests.NewManifest(digest_of(b"new"), "a/b", "", DIGEST, None, b"new", (("config", DIGEST),))
 
 LISTS: dict[str, Query] = {
@@ -82,6 +83,7 @@ LOOKED_UP: dict[str, Query] = {
     "moving a tag": lambda c: tags.point_tag(c, 1, "v1", 1, 5.0),
     "removing a tag": lambda c: tags.remove_tag(c, 1, "v1"),
     "a repository": lambda c: repositories.find_repository(c, "a"),
+    "a session where the repository is there": lambda c: uploads.add_upload_where_there(c, SESSION, 5.0),
     "what refers to a subject": lambda c: referrers.referring(c, 1, DIGEST, [DIGEST, NEW.digest]),
     "sessions": lambda c: uploads.open_uploads(c, [upload_key(1), upload_key(2)]),
     "a manifest": lambda c: manifests.find_manifest(c, 1, DIGEST),
@@ -91,6 +93,7 @@ LOOKED_UP: dict[str, Query] = {
     "a payload": lambda c: manifests.payload_of(c, 1, DIGEST, "a/b"),
     "a linked blob": lambda c: blobs.find_linked(c, 1, DIGEST),
     "a source": lambda c: blobs.find_source(c, DIGEST),
+    "links of a blob and its neighbours": lambda c: blobs.links_from(c, DIGEST, 100),
     "a source among some": lambda c: blobs.source_among(c, DIGEST, ["a", "b"]),
     "a repository's place": lambda c: repositories.place_of(c, "a"),
     "a new repository": lambda c: repositories.make_repository(c, "new/app", 5.0),

@@ -30,7 +30,7 @@ from tests.support.postgres import PostgresCluster
 
 ALICE = Caller(Identity("alice", "user", 7, credential="password"), address="192.0.2.1", request_id="r-1")
 FORM = re.compile(
-    rb'<(\d+)>1 (\S+) (\S+) (\S+) (\S+) (\S+) \[audit@32473 sequence="(\d+)" hash="([0-9a-f]{64})"\] (\{.*\})',
+    rb'<(\d+)>1 (\S+) (\S+) (\S+) (\S+) (\S+) (?:-|\[audit@12345 sequence="(\d+)" hash="([0-9a-f]{64})"\]) (\{.*\})',
     re.DOTALL,
 )
 
@@ -97,7 +97,7 @@ class Collector:
 
     @property
     def sequences(self) -> list[int]:
-        return [int(parsed(text)[6]) for text in self.messages]
+        return [int(orjson.loads(parsed(text)[8])["sequence"]) for text in self.messages]
 
 
 def parsed(text: bytes) -> tuple[bytes, ...]:
@@ -142,7 +142,7 @@ async def until(condition: Callable[[], bool]) -> None:
 async def test_messages_are_as_the_standard_says(facts: Facts, clock: HeldClock, make: Make) -> None:
     rows = await write(facts, clock, 450)
     async with collecting() as collector:
-        settings = SyslogSettings("127.0.0.1", collector.port, facility=19, appname="images")
+        settings = SyslogSettings("127.0.0.1", collector.port, facility=19, appname="images", enterprise=12345)
         export = make(settings, hostname="host.example.com")
         assert await export.turn() == 450
         await until(lambda: len(collector.messages) == 450)
@@ -303,3 +303,11 @@ async def test_a_message_is_ascii_whatever_stands_in_it(facts: Facts, clock: Hel
     assert fields[3] == b"a?b"
     assert len(fields[5]) == 32
     assert orjson.loads(parsed(message(strange, SyslogSettings("x", 1), "h"))[8])["actor"] == "mü\u202e"
+
+
+async def test_without_a_number_of_the_operators_there_is_no_structured_data(facts: Facts, clock: HeldClock) -> None:
+    (row,) = await write(facts, clock, 1)
+    fields = message(row, SyslogSettings("x", 1), "h").split(b" ", 7)
+    assert fields[6] == b"-"
+    assert orjson.loads(fields[7])["hash"] == row.hash
+    assert b"32473" not in message(row, SyslogSettings("x", 1), "h").partition(b" {")[0]

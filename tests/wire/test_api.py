@@ -251,5 +251,5 @@ def test_below_a_prefix(serve: Serve) -> None:
 
 def test_the_access_log_and_the_metrics_know_the_api(server: Server, admin: Api) -> None:
     admin.get("/me")
-    found = httpx.get(f"{server.base}/metrics").text
+    found = httpx.get(f"{server.base}/metrics", auth=(ADMIN, ADMIN_PASSWORD)).text
     assert 'moorage_http_requests_total{method="GET",route="api",status="200"}' in found

@@ -95,7 +95,7 @@ def test_no_secret_is_kept_or_told(server: Server) -> None:
     assert len(used) == 14
     wait_until(lambda: "manifest.pull" in kept(server)["audit"] and "None)" not in kept(server)["audit"])
     with Client(server) as client:
-        metrics = client.get("/metrics").expect(200).body.decode()
+        metrics = client.get("/metrics", [basic("admin", ADMIN_PASSWORD)]).expect(200).body.decode()
     places = {"log": server.log(), "metrics": metrics, **kept(server)}
     for place, text in places.items():
         for kind, secret in used.items():

@@ -75,6 +75,7 @@ class SyslogSettings:
     certificate, key: our own, where the collector asks for one.
     facility: its number, 0 to 23; 13 is "log audit".
     appname: APP-NAME of each message.
+    enterprise: the operator's number at IANA, for structured data of their own; 0: there is none.
     """
 
     host: str
@@ -85,6 +86,7 @@ class SyslogSettings:
     key: Path | None = None
     facility: int = 13
     appname: str = "moorage"
+    enterprise: int = 0
 
 
 @dataclass(frozen=True, slots=True)

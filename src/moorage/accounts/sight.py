@@ -32,6 +32,6 @@ class DatabaseSight:
         )
 
     async def source(self, identity: Identity, digest: str) -> str | None:
-        """See `Sight.source`. Who sees many repositories is offered the blobs of the first ones only."""
+        """See `Sight.source`."""
         now = self._clock.now()
         return await self._database.read(lambda connection: visible_source(connection, identity, digest, now))

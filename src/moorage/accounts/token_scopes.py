@@ -18,6 +18,7 @@ _ACTIONS = (PULL, PUSH, OVERWRITE, DELETE, ADMIN, "*")
 _GLOB = re.compile(r"[a-z0-9._/*-]+", re.ASCII)
 _PART = re.compile(r"[a-z0-9._*-]+", re.ASCII)
 _CATALOG = "registry:catalog:*"
+_METRICS = "registry:metrics:*"
 
 
 def checked_scopes(scopes: Sequence[str]) -> tuple[str, ...]:
@@ -41,14 +42,15 @@ def is_glob(text: str) -> bool:
 def _checked(scope: str) -> str:
     kind, _, rest = scope.partition(":")
     name, _, actions = rest.rpartition(":")
-    if scope == _CATALOG:
+    if scope in (_CATALOG, _METRICS):
         return scope
     words = actions.split(",")
     good = kind == "repository" and is_glob(name) and len(scope) <= LONGEST_SCOPE
     if not good or not all(word in _ACTIONS for word in words):
         raise Invalid(
             f"{scope[:100]!r} is no scope. Write repository:NAME:ACTIONS, where NAME may hold * (within one part) and "
-            f"** (any parts) and ACTIONS are of {', '.join(_ACTIONS)}, with commas between; or {_CATALOG}.",
+            f"** (any parts) and ACTIONS are of {', '.join(_ACTIONS)}, with commas between; or {_CATALOG}; "
+            f"or {_METRICS}.",
             {"scope": scope[:200]},
         )
     return f"repository:{name}:{','.join(word for word in _ACTIONS if word in words)}"

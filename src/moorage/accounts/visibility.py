@@ -16,7 +16,7 @@ from sqlalchemy import select
 from moorage.accounts.decision import allowed_by, decide, home_of, is_almighty, owner_of, weigh
 from moorage.core.access import PULL
 from moorage.core.globs import literal_prefix, matches
-from moorage.metadata.blobs import find_source, source_among
+from moorage.metadata.blobs import find_source, links_from, source_among
 from moorage.metadata.grants import DENY, grants_to
 from moorage.metadata.pages import Page
 from moorage.metadata.projects import find_project_by_name, is_within, list_projects, list_public_projects
@@ -38,6 +38,12 @@ _FIRST, _BATCH = 16, 128
 
 MOST_SOURCES = 500
 """Repositories that are looked at for a mount that names none: a millisecond on SQLite, where that is all one does."""
+
+MOST_HOLDERS = 1000
+"""Of those that have the blob, how many are looked at for who sees more repositories than that."""
+
+_MOST_WEIGHED = 20_000
+"""Grants that are weighed for that, in some 15 milliseconds: who has more than twenty looks at fewer repositories."""
 
 _Found = tuple[str, bool]
 """A repository's name, and whether it is public."""
@@ -84,6 +90,27 @@ class _View:
         return PULL in allowed_by(reasons)
 
 
+class _Bound:
+    """Of each stretch so many rows are looked at.
+
+    Attributes:
+        most: how many.
+        reached: whether some stretch has more.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.reached = False
+
+    def first(self, rows: Iterator[_Found]) -> Iterator[_Found]:
+        """The first of them."""
+        for number, row in enumerate(rows):
+            if number == self.most:
+                self.reached = True
+                return
+            yield row
+
+
 def visible_repositories(connection: Connection, identity: Identity, after: str, limit: int, now: float) -> list[str]:
     """Up to `limit` names of repositories after `after` that the identity may pull, in byte order."""
     view = _view(connection, identity, now)
@@ -95,13 +122,26 @@ def visible_repositories(connection: Connection, identity: Identity, after: str,
 def visible_source(connection: Connection, identity: Identity, digest: str, now: float) -> str | None:
     """The name of a repository that links a blob and that the identity may pull.
 
-    Of those that it sees, the first `MOST_SOURCES` are looked at; all of them where it sees everything.
+    Of those that it sees, the first `MOST_SOURCES` are looked at; where there are more, the first `MOST_HOLDERS` of
+    those that link the blob as well; all of them where it sees everything.
     """
     view = _view(connection, identity, now)
     if view.is_whole:
         return find_source(connection, digest)
-    names = islice(_seen(connection, view, "", most=MOST_SOURCES), MOST_SOURCES)
-    return source_among(connection, digest, names)
+    bound = _Bound(MOST_SOURCES)
+    names = list(islice(_seen(connection, view, "", bound), MOST_SOURCES))
+    found = source_among(connection, digest, names)
+    if found is not None or not (bound.reached or len(names) == MOST_SOURCES):
+        return found
+    return _holder(connection, view, digest)
+
+
+def _holder(connection: Connection, view: _View, digest: str) -> str | None:
+    """As `visible_source`, by who links the blob. Its neighbours are weighed, too, so that the time tells nothing."""
+    most = max(1, min(MOST_HOLDERS, _MOST_WEIGHED // (len(view.given) + 1)))
+    links = links_from(connection, digest, most)
+    shown = [(link, name) for link, name, public in links if view.shows(name, public=public)]
+    return next((name for link, name in shown if link == digest), None)
 
 
 def _view(connection: Connection, identity: Identity, now: float) -> _View:
@@ -112,13 +152,10 @@ def _view(connection: Connection, identity: Identity, now: float) -> _View:
     return _View(who, given, home, stretches if who.scopes is None else _cut(stretches, who.scopes))
 
 
-def _seen(connection: Connection, view: _View, after: str, most: int | None = None) -> Iterator[str]:
-    """Names of repositories behind `after` that may be pulled.
-
-    most: rows that are looked at of each stretch; None: all that it takes.
-    """
-    walks = [_walk(connection, stretch, after, most) for stretch in view.stretches]
-    found = _once(merge(*walks, _public(connection, after, most)))
+def _seen(connection: Connection, view: _View, after: str, bound: _Bound | None = None) -> Iterator[str]:
+    """Names of repositories behind `after` that may be pulled; with a bound, out of the first of each stretch."""
+    walks = [_walk(connection, stretch, after, bound) for stretch in view.stretches]
+    found = _once(merge(*walks, _public(connection, after, bound)))
     return (name for name, public in found if not view.is_broken or view.shows(name, public=public))
 
 
@@ -204,19 +241,20 @@ def _cut(stretches: list[_Stretch], scopes: tuple[Scope, ...]) -> list[_Stretch]
     ]
 
 
-def _walk(connection: Connection, stretch: _Stretch, after: str, most: int | None) -> Iterator[_Found]:
-    """Of a stretch, what is behind `after` and fits, out of the first `most`."""
+def _walk(connection: Connection, stretch: _Stretch, after: str, bound: _Bound | None) -> Iterator[_Found]:
+    """Of a stretch, what is behind `after` and fits."""
     name = repositories.c.name
     low = name >= stretch.start if stretch.start > after else name > after
     # NUL stands for "the very next name" and is no character of PostgreSQL's texts.
     high = name <= stretch.stop[:-1] if stretch.stop.endswith("\0") else name < stretch.stop
-    rows = islice(_batches(connection, low, high), most)
-    return (row for row in rows if matches(stretch.glob, row[0]))
+    rows = _batches(connection, low, high)
+    return (row for row in (bound.first(rows) if bound else rows) if matches(stretch.glob, row[0]))
 
 
-def _public(connection: Connection, after: str, most: int | None) -> Iterator[_Found]:
-    """What is behind `after` in public projects, the first `most`."""
-    return islice(_batches(connection, repositories.c.name > after, repositories.c.public), most)
+def _public(connection: Connection, after: str, bound: _Bound | None) -> Iterator[_Found]:
+    """What is behind `after` in public projects."""
+    rows = _batches(connection, repositories.c.name > after, repositories.c.public)
+    return bound.first(rows) if bound else rows
 
 
 def _batches(connection: Connection, low: ColumnElement[bool], also: ColumnElement[bool]) -> Iterator[_Found]:

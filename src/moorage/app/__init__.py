@@ -81,13 +81,14 @@ def build(settings: Settings, run: Run, probe: Probe = no_probe) -> Root:
     database = open_database(settings.metadata.url, metrics.observe_database, probe)
     blobs, uploads = _stores(settings, executor, metrics.observe_storage, probe)
     access = AccessLog(settings.log, descriptor_writer(sys.stdout.fileno()), clock)
-    shown = metrics if settings.serve.metrics_enabled else None
-    health = Health(database, shown, settings.serve.metrics_path, _storage_watch(settings.blobs, executor))
     sweeper = Sweeper(database, uploads, _purge(settings), settings.events, clock)
     keeper = _Keeper(run.supervisor, [metrics.flush, trim_heap], [access.flush])
     watching = watch(settings, database, clock, metrics)
     who = access_of(settings, database, clock, watching, partial(login_attempts, settings, database, clock, metrics))
     guard = who.guard(watching.journal)
+    shown = metrics if _shows_metrics(settings) else None
+    reader = None if settings.serve.metrics_public else who.metrics_reader(settings.auth, watching.journal)
+    health = Health(database, shown, settings.serve.metrics_path, _storage_watch(settings.blobs, executor), reader)
     parts = Parts(database, blobs, uploads, settings.registry, clock, RandomIds(), who.sight, settings.audit.enabled)
 
     async def startup() -> None:
@@ -118,6 +119,7 @@ def build(settings: Settings, run: Run, probe: Probe = no_probe) -> Root:
         limit=watching.requests,
         note=watching.journal.note if watching.journal is not None else None,
         prefix=settings.http.prefix.rstrip("/"),
+        certificates=who.certificates,
     )
     return Root(
         DistributionApi(_routes(parts, settings, guard, watching), guard, watching.gate),
@@ -137,6 +139,11 @@ def build(settings: Settings, run: Run, probe: Probe = no_probe) -> Root:
 def _is_quick(settings: Settings) -> bool:
     """Neither PostgreSQL's driver nor what is remembered of htpasswd files and other issuers is for several threads."""
     return settings.metadata.url.startswith("sqlite") and settings.auth in ("none", "local")
+
+
+def _shows_metrics(settings: Settings) -> bool:
+    """Where another program gives out the tokens, nobody who asks at the public listener is known to be an admin."""
+    return settings.serve.metrics_enabled and (settings.auth != "token" or settings.serve.metrics_public)
 
 
 def _purge(settings: Settings) -> UploadPurgeSettings:

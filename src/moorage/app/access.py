@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from moorage.config.settings import Settings
     from moorage.core.clock import Clock
     from moorage.http.door import Door
+    from moorage.http.metrics_access import MetricsAccess
     from moorage.http.request_limit import RequestLimit
     from moorage.http.v2.guard import Guard
     from moorage.metadata.database import Database
@@ -64,6 +65,15 @@ class Access:
 
         note = journal.note if journal is not None else None
         return Guard(self.authenticator, self.policy, self.certificates, note)
+
+    def metrics_reader(self, mode: str, journal: Journal | None) -> MetricsAccess | None:
+        """Who may read the metrics at the public listener; None where everybody may do everything."""
+        if self.authenticator is None:
+            return None
+        from moorage.http.metrics_access import MetricsAccess
+
+        note = journal.note if journal is not None else None
+        return MetricsAccess(self.authenticator, self.certificates, everybody=mode == "htpasswd", note=note)
 
 
 def access_of(
@@ -164,6 +174,7 @@ def _local(
         jobs=oidc,
     )
     policy = DatabasePolicy(database, clock)
+    certificates = _certificates(local, database, clock, watch)
     issue = Issue(policy, keys, local, journal, clock)
     refresh = RefreshTokens(database, clock, local, journal)
     return Access(
@@ -173,8 +184,8 @@ def _local(
         login,
         passwords,
         counted,
-        certificates=_certificates(local, database, clock, watch),
-        doors=[TokenDoor(login, issue, refresh, keys, local.service, limit), oidc.door()],
+        certificates=certificates,
+        doors=[TokenDoor(login, issue, refresh, keys, local.service, limit, certificates), oidc.door()],
         starts=[keys.load],
         tasks=[keys.run],
         closes=[oidc.close, *(each.close for each in sources)],

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from moorage.accounts.login import Login
     from moorage.auth.passwords import Passwords
-    from moorage.auth.ports import Attempts, Authenticator
+    from moorage.auth.ports import Attempts, Authenticator, CertificateOwners
     from moorage.auth.settings import LocalSettings
     from moorage.core.audit import AuditEntry
     from moorage.core.clock import Clock
@@ -35,6 +35,7 @@ class ApiParts:
         limit: how often somebody may ask; None where that is not limited.
         note: has what was refused written to the audit log; None where there is none.
         prefix: of all addresses, without a slash at the end.
+        certificates: whose client certificates are; None: they are not looked at.
     """
 
     database: Database
@@ -48,6 +49,7 @@ class ApiParts:
     limit: RequestLimit | None = None
     note: Callable[[AuditEntry], None] | None = None
     prefix: str = ""
+    certificates: CertificateOwners | None = None
 
 
 def api_door(parts: ApiParts) -> ApiDoor:
@@ -59,7 +61,7 @@ def api_door(parts: ApiParts) -> ApiDoor:
         from moorage.http.api.who import WhoAsks
 
         sessions = Sessions(parts.database, parts.clock) if parts.mode == "local" else None
-        who = WhoAsks(parts.mode, parts.authenticator, sessions, parts.limit, parts.note)
+        who = WhoAsks(parts.mode, parts.authenticator, sessions, parts.limit, parts.note, parts.certificates)
         return build(services(parts), who, parts.prefix)
 
     return ApiDoor(None if parts.mode == "token" else load, parts.note)

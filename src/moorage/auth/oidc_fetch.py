@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from moorage.core.hosts import is_loopback
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -159,11 +161,7 @@ def may_be_plain(settings: IssuerSettings) -> bool:
     """Whether an issuer may be asked without TLS: it is on this machine, or the operator said so."""
     if settings.insecure:
         return True
-    host = urlsplit(settings.issuer).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    return is_loopback(urlsplit(settings.issuer).hostname or "")
 
 
 async def _bounded(answer: httpx.Response, url: str) -> bytes:

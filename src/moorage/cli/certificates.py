@@ -32,27 +32,37 @@ def check_files(tls: TlsSettings) -> None:
     """
     if reason := unusable(tls):
         raise CannotStart(reason)
-    for file in tls.client_cas:
-        if reason := _no_certificate(file, "http.tls.clientcas"):
-            raise CannotStart(reason)
 
 
 def together(files: tuple[Path, ...], target: Path) -> Path:
-    """One file with the certificates of all of them, which is what the server takes.
+    """One file with the certificates of all of them, which is what the server takes; written whole or not at all.
 
     Raises:
         CannotStart: one cannot be read.
     """
     try:
-        target.write_bytes(b"\n".join(file.read_bytes() for file in files))
+        new = target.with_suffix(".new")
+        new.write_bytes(b"\n".join(file.read_bytes() for file in files))
+        new.replace(target)
     except OSError as error:
         raise CannotStart(f"{error.filename} cannot be read ({error.strerror}); see http.tls.clientcas.") from error
     return target
 
 
-def watch_certificate(tls: TlsSettings) -> None:
-    """New workers read the certificate anew: a change of its files replaces them one by one, without a lost request."""
-    watch = Watch(tls, lambda: os.kill(os.getpid(), signal.SIGHUP))
+def watch_certificate(tls: TlsSettings, authorities: Path | None = None) -> None:
+    """New workers read the files anew: a change of one replaces them one by one, without a lost request.
+
+    Args:
+        tls: names the files.
+        authorities: the one that `together` made of `tls.client_cas`, which workers read.
+    """
+
+    def renew() -> None:
+        if authorities is not None:
+            together(tls.client_cas, authorities)
+        os.kill(os.getpid(), signal.SIGHUP)
+
+    watch = Watch(tls, renew)
 
     def look() -> None:
         while True:
@@ -63,11 +73,11 @@ def watch_certificate(tls: TlsSettings) -> None:
 
 
 class Watch:
-    """Notices when certificate and key have changed and can be used; what cannot be used is said once a change.
+    """Notices when the files have changed and can be used; what cannot be used is said once a change.
 
     Args:
-        tls: names the files.
-        renew: called for each change.
+        tls: names the files: certificate, key, authorities of clients.
+        renew: called for each change; what keeps it from that is a `CannotStart`.
     """
 
     def __init__(self, tls: TlsSettings, renew: Callable[[], None]) -> None:
@@ -80,19 +90,24 @@ class Watch:
         now = self._stamps()
         if now in (self._served, self._refused) or not all(now):
             return
-        if reason := unusable(self._tls):
+        try:
+            check_files(self._tls)
+            self._renew()
+        except CannotStart as error:
             self._refused = now
-            logger("moorage").warning("the changed certificate cannot be used yet", reason=reason)
+            logger("moorage").warning("the changed certificate cannot be used yet", reason=str(error))
             return
         self._served = self._refused = now
-        self._renew()
 
-    def _stamps(self) -> tuple[Stamp, Stamp]:
-        return _stamp(self._tls.certificate), _stamp(self._tls.key)
+    def _stamps(self) -> tuple[Stamp, ...]:
+        return tuple(_stamp(file) for file in (self._tls.certificate, self._tls.key, *self._tls.client_cas))
 
 
 def unusable(tls: TlsSettings) -> str:
-    """Why certificate and key cannot be served with; "" where they can."""
+    """Why certificate, key and authorities of clients cannot be served with; "" where they can."""
+    for file in tls.client_cas:
+        if reason := _no_certificate(file, "http.tls.clientcas"):
+            return reason
     if reason := _no_certificate(tls.certificate, "http.tls.certificate") or _unreadable(tls.key, "http.tls.key"):
         return reason
     try:

@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from moorage.cli.errors import CannotStart
-from moorage.config.addresses import EVERYWHERE, is_loopback
+from moorage.config.addresses import EVERYWHERE
+from moorage.core.hosts import is_loopback
 
 if TYPE_CHECKING:
     from pathlib import Path

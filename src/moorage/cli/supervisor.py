@@ -76,19 +76,20 @@ def run(settings: Settings, probe: Probe = no_probe) -> None:
         settings = replace(settings, serve=with_address(settings.serve))
         if settings.serve.tls is not None:
             check_files(settings.serve.tls)
+        tls = settings.serve.tls
         settings = _with_scratch(settings, stack)
         _prepare(settings)
         settings = _with_accounts(settings)
         metrics = prepare_directory()
         stack.callback(remove_directory, metrics)
+        if tls is not None and settings.serve.tls is not None:
+            watch_certificate(tls, next(iter(settings.serve.tls.client_cas), None))
         _serve(settings, metrics, probe)
         logs.logger("moorage").info("moorage ended")
 
 
 def _serve(settings: Settings, metrics: Path, probe: Probe) -> None:
     server = _server(settings)
-    if settings.serve.tls is not None:
-        watch_certificate(settings.serve.tls)
     if settings.serve.debug_addr:
         from moorage.http.debug import serve_debug
 
@@ -123,13 +124,16 @@ def _forget_signals() -> None:
 
 
 def _with_scratch(settings: Settings, stack: ExitStack) -> Settings:
-    """What lives as long as the program: the facts of in-memory storage (with one worker), authorities in one file."""
+    """What lives as long as the program: the facts of in-memory storage (with one worker), authorities in one file.
+
+    Also a single file of authorities is copied: workers that start while it is being replaced find a whole one.
+    """
     metadata, serve = settings.metadata, settings.serve
     if metadata.url == "sqlite://":
         metadata = replace(metadata, url=f"sqlite:///{_scratch(stack)}/moorage.db")
     if settings.blobs.driver == "inmemory":
         serve = replace(serve, workers=1)
-    if serve.tls is not None and len(serve.tls.client_cas) > 1:
+    if serve.tls is not None and serve.tls.client_cas:
         joined = together(serve.tls.client_cas, _scratch(stack) / "client-authorities.pem")
         serve = replace(serve, tls=replace(serve.tls, client_cas=(joined,)))
     return replace(settings, metadata=metadata, serve=serve)

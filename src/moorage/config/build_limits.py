@@ -52,6 +52,10 @@ def _syslog(values: Values) -> SyslogSettings | None:
     if len(appname) > 48 or not all("!" <= char <= "~" for char in appname):
         message = "must be at most 48 printable ASCII characters without blanks (RFC 5424)"
         values.report.error("audit.syslog.appname", message, values.origin("audit.syslog.appname"))
+    enterprise = values.count("audit.syslog.enterprise", 0)
+    if enterprise >= 2**32:
+        message = "must be the number that IANA gave you, below 4294967296"
+        values.report.error("audit.syslog.enterprise", message, values.origin("audit.syslog.enterprise"))
     return SyslogSettings(
         host=host,
         port=port,
@@ -61,6 +65,7 @@ def _syslog(values: Values) -> SyslogSettings | None:
         key=Path(files["key"]) if files["key"] else None,
         facility=FACILITIES.index(values.text("audit.syslog.facility", "audit")),
         appname=appname,
+        enterprise=enterprise,
     )
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from moorage.config.addresses import is_loopback, parse_address
+from moorage.config.addresses import parse_address
 from moorage.config.check import Values
 from moorage.config.findings import shown
 from moorage.config.overrides import Overrides
 from moorage.config.settings import ServeSettings, TlsSettings, usable_cpus
+from moorage.core.hosts import is_loopback
 from moorage.http.settings import HttpSettings
 
 REQUIRE_AND_VERIFY = "require-and-verify-client-cert"
@@ -31,6 +32,7 @@ def build_serve(values: Values, overrides: Overrides) -> ServeSettings:
         debug_addr=_debug(values),
         metrics_enabled=values.flag("http.debug.prometheus.enabled", default=True),
         metrics_path=_metrics_path(values),
+        metrics_public=values.flag("http.debug.prometheus.public", default=False),
     )
 
 

@@ -215,6 +215,16 @@ DEBUG = (
         default="true (false in Distribution)",
     ),
     Key(
+        "http.debug.prometheus.public",
+        Kind.FLAG,
+        "Whether everybody may read them at the public listener. If not, where the registry is not open: admins and "
+        "their tokens with the scope `registry:metrics:*`, with `auth.htpasswd` every user, with `auth.token` nobody. "
+        "`http.debug.addr` has them in any case.",
+        example="true",
+        default="false",
+        source=Source.OWN,
+    ),
+    Key(
         "http.debug.prometheus.path",
         Kind.TEXT,
         "Path of the metrics.",

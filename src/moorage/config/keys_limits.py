@@ -71,6 +71,16 @@ AUDIT = (
         choices=FACILITIES,
     ),
     _own("audit.syslog.appname", Kind.TEXT, "APP-NAME of the messages.", example="registry", default="moorage"),
+    Key(
+        "audit.syslog.enterprise",
+        Kind.COUNT,
+        "Your private enterprise number at IANA. With one, `sequence` and `hash` are structured data "
+        "(`audit@NUMBER`), too; they are in the JSON of every message anyway.",
+        example="12345",
+        default="none",
+        source=Source.OWN,
+        least=1,
+    ),
 )
 
 

@@ -60,6 +60,7 @@ class ServeSettings:
     debug_addr: "host:port" of a second listener for `/metrics` and `/debug/health`; "" for none.
     metrics_enabled: whether Prometheus metrics are served.
     metrics_path: their path.
+    metrics_public: whether they are for everybody also where the registry is not open.
     """
 
     host: str = "127.0.0.1"
@@ -73,6 +74,7 @@ class ServeSettings:
     debug_addr: str = ""
     metrics_enabled: bool = True
     metrics_path: str = "/metrics"
+    metrics_public: bool = False
 
 
 @dataclass(frozen=True, slots=True)

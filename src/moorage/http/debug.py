@@ -6,6 +6,7 @@ gone. Whatever happens here, the program goes on: an address that is taken is re
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -31,6 +32,8 @@ CLIENT_SECONDS = 5.0
 
 RETRY_SECONDS = 2.0
 """Time between two attempts to listen."""
+
+_NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 
 _log = logger("moorage.debug")
 
@@ -115,14 +118,19 @@ class _Listener(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 16
 
-    def __init__(self, family: socket.AddressFamily, address: tuple[str, int], answers: Answers) -> None:
+    def __init__(
+        self, family: socket.AddressFamily, address: tuple[str, int], answers: Answers, *, both: bool = False
+    ) -> None:
         self.address_family = family
+        self._both = both
         self._places = threading.BoundedSemaphore(AT_ONCE)
         super().__init__(address, partial(_Handler, answers))
 
     def server_bind(self) -> None:
         """Bind, without asking the resolver for this machine's name as the standard library would."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if self._both:
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         self.socket.bind(self.server_address)
         self.server_name, self.server_port = "", self.socket.getsockname()[1]
 
@@ -160,12 +168,24 @@ def _serve(addr: str, answers: Answers) -> None:
 
 
 def _listen(addr: str, answers: Answers) -> _Listener:
-    """Listen on the first address of a name, IPv4 before IPv6 as Go does it.
+    """Listen on the first address of a name, IPv4 before IPv6 as Go does it; on every interface where there is none.
 
     Raises:
         OSError: the name is not known, or the address is taken.
     """
     host, _, port = addr.rpartition(":")
-    found = socket.getaddrinfo(host.strip("[]") or None, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    if not host:
+        return _everywhere(int(port), answers)
+    found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     family, *_, address = min(found, key=lambda entry: entry[0] != socket.AF_INET)
     return _Listener(family, (str(address[0]), int(address[1])), answers)
+
+
+def _everywhere(port: int, answers: Answers) -> _Listener:
+    """Listen for both families, or for IPv4 alone on a machine that has no IPv6."""
+    try:
+        return _Listener(socket.AF_INET6, ("::", port), answers, both=True)
+    except OSError as error:
+        if error.errno not in _NO_IPV6:
+            raise
+    return _Listener(socket.AF_INET, ("0.0.0.0", port), answers)  # noqa: S104 - the operator wants all

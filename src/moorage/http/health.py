@@ -13,9 +13,13 @@ from moorage.http.response import Response
 from moorage.metadata.uploads import count_uploads
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from sqlalchemy import Connection
 
     from moorage.blobs.watch import StorageWatch
+    from moorage.http.metrics_access import MetricsAccess
+    from moorage.http.request import Request
     from moorage.http.response import Header
     from moorage.metadata.database import Database
     from moorage.telemetry.metrics import Metrics
@@ -31,16 +35,24 @@ class Health:
     Args:
         metrics: None where the operator switched them off.
         metrics_path: where they are served.
+        reader: who may read them; None: everybody.
         storage: looks after the storage; None where there is nothing to look at, or the operator wants none of it.
     """
 
     def __init__(
-        self, database: Database, metrics: Metrics | None, metrics_path: str, storage: StorageWatch | None = None
+        self,
+        database: Database,
+        metrics: Metrics | None,
+        metrics_path: str,
+        storage: StorageWatch | None = None,
+        reader: MetricsAccess | None = None,
     ) -> None:
+        self._reader = reader
         self._database = database
         self._storage = storage
         self._metrics = metrics
-        self._answers = {"/healthz": self._alive, "/readyz": self._ready}
+        self._answers: dict[str, Callable[[Request], Awaitable[Response]]] = {}
+        self._answers.update({"/healthz": self._alive, "/readyz": self._ready})
         if metrics is not None:
             self._answers[metrics_path] = self._count
 
@@ -48,14 +60,18 @@ class Health:
         """Whether a path is one of ours."""
         return path in self._answers
 
-    async def answer(self, path: str) -> Response:
-        """The answer to a GET of that path."""
-        return await self._answers[path]()
+    async def answer(self, request: Request) -> Response:
+        """The answer to a GET.
 
-    async def _alive(self) -> Response:
+        Raises:
+            Unauthorized, Denied, TooManyRequests: the metrics are not for whoever asks.
+        """
+        return await self._answers[request.path](request)
+
+    async def _alive(self, _request: Request) -> Response:
         return Response(200, [_PLAIN], b"ok\n")
 
-    async def _ready(self) -> Response:
+    async def _ready(self, _request: Request) -> Response:
         try:
             await self._database.read(_ask)
         except RegistryError:
@@ -64,9 +80,11 @@ class Health:
             return Response(503, [_PLAIN, _LATER], b"the storage is not there\n")
         return Response(200, [_PLAIN], b"ok\n")
 
-    async def _count(self) -> Response:
+    async def _count(self, request: Request) -> Response:
         if self._metrics is None:
             return Response(404, [_PLAIN], b"")
+        if self._reader is not None:
+            await self._reader.check(request)
         with suppress(RegistryError):
             self._metrics.set_gauge("uploads_open", await self._database.read(count_uploads))
         return Response(200, [_EXPOSITION], await asyncio.to_thread(self._metrics.render))

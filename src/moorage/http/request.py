@@ -111,9 +111,12 @@ class Request:
         return self._forwarded.client(self._peer(), self.headers)
 
     def client_certificate(self) -> tuple[str, str] | None:
-        """`Client-Cert` and `Client-Cert-Chain` (RFC 9440) where a trusted proxy wrote them; None else."""
-        certificate = self.header(b"client-cert")
-        if certificate is None or not self._forwarded.is_proxy(self._peer()):
+        """`Client-Cert` and `Client-Cert-Chain` (RFC 9440) where a trusted proxy wrote them; None else.
+
+        Nothing, or no bytes (`::`), is no certificate: proxies that always write the header say so that there is none.
+        """
+        certificate = (self.header(b"client-cert") or "").strip(" \t")
+        if certificate in ("", "::") or not self._forwarded.is_proxy(self._peer()):
             return None
         return certificate, self.header(b"client-cert-chain") or ""
 

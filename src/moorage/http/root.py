@@ -166,7 +166,7 @@ class Root:
                 return await self._v2.answer(request)
             if self._health.knows(request.path) and request.method in ("GET", "HEAD"):
                 request.route = "health"
-                return await self._health.answer(request.path)
+                return await self._health.answer(request)
             for door in self._doors:
                 if door.knows(request.path):
                     return await door.answer(request)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import TYPE_CHECKING
 
 from moorage.core.errors import Denied
+from moorage.core.hosts import is_loopback
 
 if TYPE_CHECKING:
     from moorage.http.request import Request
+
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods that change nothing (RFC 9110 section 9.2.1)."""
 
 _ELSEWHERE = "This request comes from a page of another site, and was therefore not carried out."
 _UNSAID = "A change with a session needs the header Origin or Sec-Fetch-Site, which browsers send."
@@ -52,12 +55,5 @@ def check_open_host(request: Request) -> None:
         Denied: the name by which we were reached is neither this machine's own nor the one that is configured.
     """
     name, configured = request.host_names()
-    if not name or (name != configured and not _is_loopback(name)):
+    if not name or (name != configured and not is_loopback(name)):
         raise Denied(_REBOUND)
-
-
-def _is_loopback(name: str) -> bool:
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return name == "localhost"

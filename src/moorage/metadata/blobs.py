@@ -121,6 +121,24 @@ def source_among(connection: Connection, digest: str, names: Iterable[str]) -> s
     return None
 
 
+def links_from(connection: Connection, digest: str, limit: int) -> list[tuple[str, str, bool]]:
+    """Who links a blob, and then who links the blobs next to it, up to `limit` links: digest, repository, is it public.
+
+    So it takes as long whether many link the blob, or none. Digests are in order, and after the last comes the first.
+    """
+    found: list[tuple[str, str, bool]] = []
+    # In the list of columns, as there no join can begin with the repositories.
+    name, public = (
+        select(column).where(repositories.c.id == blob_links.c.repository_id).scalar_subquery()
+        for column in (repositories.c.name, repositories.c.public)
+    )
+    for some in (blob_links.c.digest >= digest, blob_links.c.digest < digest):
+        statement = select(blob_links.c.digest, name, public).where(some).order_by(blob_links.c.digest)
+        rows = connection.execute(statement.limit(limit - len(found)))
+        found += [(str(row[0]), str(row[1]), bool(row[2])) for row in rows]
+    return found
+
+
 def linked_digests(connection: Connection, repository_id: int, digests: Iterable[str]) -> set[str]:
     """Those of `digests` that the repository links as blobs."""
     found: set[str] = set()

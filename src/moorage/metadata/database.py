@@ -14,10 +14,17 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Row = tuple[object, ...]
-Observe = Callable[[str, float], None]
 
 
-def ignore(_action: str, _seconds: float) -> None:
+class Observe(Protocol):
+    """Is told what the database took."""
+
+    def __call__(self, action: str, seconds: float, times: int = 1) -> None:
+        """Count `action` (`read`, `write` or `lookup`) with its duration; it stands for so many of its kind."""
+        ...
+
+
+def ignore(action: str, seconds: float, times: int = 1) -> None:
     """Nobody counts."""
 
 

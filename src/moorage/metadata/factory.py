@@ -21,7 +21,7 @@ def open_database(url: str, observe: Observe = ignore, probe: Probe = no_probe) 
 
     Args:
         url: see above.
-        observe: told `read` or `write` and its duration in seconds.
+        observe: told `read`, `write` or `lookup`, and its duration in seconds.
         probe: told each commit.
 
     Raises:

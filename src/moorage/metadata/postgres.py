@@ -52,7 +52,7 @@ class PostgresDatabase:
 
     Args:
         url: `postgresql://user:password@host:port/database`.
-        observe: told `read` or `write` and its duration in seconds.
+        observe: told `read`, `write` or `lookup`, and its duration in seconds.
         probe: told each commit.
     """
 
@@ -128,12 +128,15 @@ class PostgresDatabase:
         statement, order = query.compile(self._engine.dialect)
         if order is not None:
             values = tuple(values[place] for place in order)
+        begun = time.perf_counter()
         try:
             pool = self._pool or await self._open()
             return cast("Row | None", await pool.fetchrow(statement, *values))
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
             # The last: the server's farewell came to a connection that was just given a statement.
             raise meaning_of(error) from error
+        finally:
+            self._observe("lookup", time.perf_counter() - begun)
 
     async def _open(self) -> asyncpg.Pool[asyncpg.Record]:
         async with self._opening:

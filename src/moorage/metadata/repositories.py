@@ -100,12 +100,7 @@ def make_repository(connection: Connection, name: str, now: float, by: str = "")
     wanted = _on_push(chain_of(connection, name))
     hold_projects(connection, alone=wanted == PROJECTS)
     chain = chain_of(connection, name)
-    rule, project = _on_push(chain), ""
-    if rule == NO:
-        raise Denied(
-            "No push makes a repository here (create_on_push of the project); ask one of its admins to allow it.",
-            {"name": name, "project": chain[-1].name},
-        )
+    rule, project = _checked(chain, name), ""
     if rule == PROJECTS and chain[-1].name != name:
         project = "/".join(name.split("/")[: len(prefixes(chain[-1].name))])
         # Below it a push makes repositories, not one project in the other.
@@ -116,6 +111,25 @@ def make_repository(connection: Connection, name: str, now: float, by: str = "")
     if found is None:
         raise LookupError(name)
     return Made(found, chain[-1].id, project)
+
+
+def check_makeable(connection: Connection, name: str) -> None:
+    """May a push make this repository, as things are now?
+
+    Raises:
+        Denied: `create_on_push` says no.
+    """
+    _checked(chain_of(connection, name), name)
+
+
+def _checked(chain: list[Project], name: str) -> str:
+    rule = _on_push(chain)
+    if rule == NO:
+        raise Denied(
+            "No push makes a repository here (create_on_push of the project); ask one of its admins to allow it.",
+            {"name": name, "project": chain[-1].name},
+        )
+    return rule
 
 
 def _on_push(chain: list[Project]) -> str:

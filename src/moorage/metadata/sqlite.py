@@ -44,6 +44,9 @@ BUSY_SECONDS = 30.0
 CHECKPOINT_PAGES = 4000
 """Pages of the log (16 MiB) after which they are copied into the database; what many pushes change is copied once."""
 
+TIMED = 16
+"""Of so many lookups one is timed, and stands for them all: to time each would make it a tenth slower."""
+
 CACHE_KIB = 1024
 """Page cache of one connection."""
 
@@ -110,7 +113,7 @@ class SqliteDatabase:
 
     Args:
         path: of the database file; `<path>.lock` beside it orders the writers.
-        observe: told `read` or `write` and its duration in seconds.
+        observe: told `read` or `write` and its duration in seconds, and `lookup` for every `TIMED` of them.
         probe: told each commit.
     """
 
@@ -121,6 +124,7 @@ class SqliteDatabase:
         self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._here = threading.local()
+        self._asked = 0
         self._opened: list[sqlite3.Connection] = []
         self._spare: list[sqlite3.Connection] = []
         self._raw: sqlite3.Connection
@@ -163,11 +167,17 @@ class SqliteDatabase:
         text, order = query.compile(self._dialect)
         if order is not None:
             values = tuple(values[place] for place in order)
+        self._asked += 1  # of two threads at once one may not count: it is for statistics
+        timed = self._asked % TIMED == 0
+        begun = time.perf_counter() if timed else 0.0
         try:
             raw = getattr(self._here, "raw", None) or self._open_here()
-            return cast("Row | None", raw.execute(text, values).fetchone())
+            found = cast("Row | None", raw.execute(text, values).fetchone())
         except sqlite3.Error as error:
             raise meaning_of(error) from error
+        if timed:
+            self._observe("lookup", time.perf_counter() - begun, TIMED)
+        return found
 
     async def write(self, change: Callable[[Connection], T], *, durable: bool = True) -> T:
         """Queue a change for the writer and wait until it is committed."""

@@ -5,12 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Double, Text, and_, bindparam, delete, func, literal, null, select, tuple_, update
+from sqlalchemy import (
+    BigInteger,
+    Double,
+    LargeBinary,
+    Text,
+    and_,
+    bindparam,
+    delete,
+    func,
+    literal,
+    null,
+    select,
+    tuple_,
+    update,
+)
 
 from moorage.metadata.blobs import batches
 from moorage.metadata.database import Lookup
 from moorage.metadata.prepared import Prepared
-from moorage.metadata.tables import uploads
+from moorage.metadata.tables import repositories, uploads
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,6 +56,31 @@ _ADD_UPLOAD = Prepared(
         started_at=bindparam("now_"),
         updated_at=bindparam("now_"),
         content=bindparam("content_"),
+    ),
+    "id_",
+    "repository_",
+    "algorithm_",
+    "offset_",
+    "digest_",
+    "actor_",
+    "now_",
+    "content_",
+)
+_IS_THERE = select(repositories.c.id).where(repositories.c.name == bindparam("repository_", type_=Text)).exists()
+_ADD_WHERE_THERE = Prepared(
+    lambda insert: insert(uploads).from_select(
+        ["id", "repository", "algorithm", "offset", "digest", "actor", "started_at", "updated_at", "content"],
+        select(
+            bindparam("id_", type_=Text),
+            bindparam("repository_", type_=Text),
+            bindparam("algorithm_", type_=Text),
+            bindparam("offset_", type_=BigInteger),
+            bindparam("digest_", type_=Text),
+            bindparam("actor_", type_=Text),
+            bindparam("now_", type_=Double),
+            bindparam("now_", type_=Double),
+            bindparam("content_", type_=LargeBinary),
+        ).where(_IS_THERE),
     ),
     "id_",
     "repository_",
@@ -116,17 +155,12 @@ class UploadRow:
 
 def add_upload(connection: Connection, upload: UploadRow, now: float) -> None:
     """Record a session that begins."""
-    _ADD_UPLOAD.count(
-        connection,
-        upload.id,
-        upload.repository,
-        upload.algorithm,
-        upload.offset,
-        upload.digest,
-        upload.actor,
-        now,
-        upload.content,
-    )
+    _ADD_UPLOAD.count(connection, *_values(upload, now))
+
+
+def add_upload_where_there(connection: Connection, upload: UploadRow, now: float) -> bool:
+    """As `add_upload`, in one statement with the question whether there is such a repository; False where not."""
+    return _ADD_WHERE_THERE.count(connection, *_values(upload, now)) > 0
 
 
 def hold_upload(connection: Connection, key: str, held: int, content: bytes, now: float) -> bool:
@@ -177,3 +211,16 @@ def count_uploads(connection: Connection) -> int:
     """How many sessions are open; MOST_COUNTED where there are more: a gauge is not worth a walk over them all."""
     some = select(uploads.c.id).limit(MOST_COUNTED).subquery()
     return connection.execute(select(func.count()).select_from(some)).scalar_one()
+
+
+def _values(upload: UploadRow, now: float) -> tuple[object, ...]:
+    return (
+        upload.id,
+        upload.repository,
+        upload.algorithm,
+        upload.offset,
+        upload.digest,
+        upload.actor,
+        now,
+        upload.content,
+    )

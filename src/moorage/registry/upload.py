@@ -20,10 +20,12 @@ from moorage.core.media_types import OCTET_STREAM
 from moorage.core.names import is_key
 from moorage.metadata.blobs import StoredBlob, add_blob, link_blob
 from moorage.metadata.events import tell
+from moorage.metadata.repositories import check_makeable
 from moorage.metadata.uploads import (
     UPLOAD,
     UploadRow,
     add_upload,
+    add_upload_where_there,
     advance_upload,
     hand_over_upload,
     hold_upload,
@@ -68,6 +70,7 @@ class Uploads:
 
         Raises:
             DigestInvalid: an algorithm that is not known.
+            Denied: the repository is not there, and no push may make it: said before anything is sent.
         """
         self._writes.check_push(name)
         new_hash(algorithm)
@@ -157,7 +160,7 @@ class Uploads:
 
     async def _begin(self, upload: UploadRow) -> UploadRow:
         now = self._clock.now()
-        await self._database.write(lambda connection: add_upload(connection, upload, now), durable=False)
+        await self._database.write(lambda connection: _begin(connection, upload, now), durable=False)
         return upload
 
     async def _seal(self, upload: UploadRow, digest: Digest, chunk: Chunk | None) -> Sealed:
@@ -279,6 +282,12 @@ class Uploads:
             await self._store.drop(key)
         if not removed:
             raise UploadUnknown(detail={"upload": key})
+
+
+def _begin(connection: Connection, upload: UploadRow, now: float) -> None:
+    if not add_upload_where_there(connection, upload, now):
+        check_makeable(connection, upload.repository)
+        add_upload(connection, upload, now)
 
 
 def _known(upload: UploadRow) -> Progress:

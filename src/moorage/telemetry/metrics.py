@@ -161,13 +161,13 @@ class Metrics:
         cell[0] += seconds
         cell[bisect_left(PART_BOUNDS, seconds) + _BUCKETS] += 1
 
-    def observe_database(self, action: str, seconds: float) -> None:
-        """Count one transaction; `action` is `read`, `write` or a query's name."""
+    def observe_database(self, action: str, seconds: float, times: int = 1) -> None:
+        """Count one transaction, or as many as this one stands for; `action` is `read`, `write` or `lookup`."""
         cell = self._database.get(action)
         if cell is None:
             cell = self._part_cell(self._database, _DATABASE, action)
-        cell[0] += seconds
-        cell[bisect_left(PART_BOUNDS, seconds) + _BUCKETS] += 1
+        cell[0] += seconds * times
+        cell[bisect_left(PART_BOUNDS, seconds) + _BUCKETS] += times
 
     def count_event(self, name: str, amount: float = 1) -> None:
         """Add to `moorage_events_total{event=name}`; names stand in the program, never in a request."""

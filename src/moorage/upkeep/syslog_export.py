@@ -242,7 +242,12 @@ def frame(text: bytes) -> bytes:
 
 
 def message(row: Row, settings: SyslogSettings, hostname: str) -> bytes:
-    """An entry as RFC 5424 message: its place in the chain as structured data, all of it as JSON in ASCII."""
+    """An entry as RFC 5424 message: all of it as JSON in ASCII, its place in the chain as structured data, too.
+
+    The latter only with an enterprise number of the operator's: names that IANA has not given out must have one, the
+    product has none, and that of the RFC's own examples is for examples (RFC 5612).
+    """
+    number = settings.enterprise
     moment = datetime.fromtimestamp(row.at, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
     header = (
         f"<{settings.facility * 8 + _SEVERITIES.get(row.outcome, 5)}>1",
@@ -251,7 +256,7 @@ def message(row: Row, settings: SyslogSettings, hostname: str) -> bytes:
         _printable(settings.appname, 48),
         _NILVALUE,  # the process that sends is not the one that wrote
         _printable(row.action, 32),
-        f'[audit@32473 sequence="{row.sequence}" hash="{row.hash}"]',
+        f'[audit@{number} sequence="{row.sequence}" hash="{row.hash}"]' if number else _NILVALUE,
         json.dumps(as_json(row), separators=(",", ":")),
     )
     return " ".join(header).encode("ascii")

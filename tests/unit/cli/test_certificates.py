@@ -126,3 +126,16 @@ def test_a_change_that_fits_is_taken_once(tls: TlsSettings, tmp_path: Path, monk
     for source, target in zip(Authority("new").write(tmp_path, "new"), (tls.certificate, tls.key), strict=True):
         shutil.copy(source, target)
     assert renewals.look() == (1, 0)
+
+
+def test_authorities_of_clients_are_watched_too(
+    tls: TlsSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = tuple(Authority(name).write(tmp_path, name)[0] for name in ("one", "two"))
+    renewals = Renewals(TlsSettings(tls.certificate, tls.key, client_cas=files), monkeypatch)
+    assert renewals.look() == (0, 0)
+    files[1].write_bytes(b"half of a file")
+    assert renewals.look() == (0, 1)
+    assert "two.pem holds no certificate" in renewals.said[0]
+    files[1].write_bytes(Authority("three").pem)
+    assert renewals.look() == (1, 1)

@@ -46,9 +46,10 @@ def test_all_of_the_audit_log(read: Read) -> None:
     tls: {ca: /etc/ca.pem, certificate: /etc/own.pem, key: /etc/own.key}
     facility: local3
     appname: images
+    enterprise: 12345
 """
     files = Path("/etc/ca.pem"), Path("/etc/own.pem"), Path("/etc/own.key")
-    syslog = SyslogSettings("siem.example.com", 6514, True, *files, facility=19, appname="images")
+    syslog = SyslogSettings("siem.example.com", 6514, True, *files, facility=19, appname="images", enterprise=12345)
     expected = AuditSettings(enabled=True, pulls=False, keep_seconds=7_776_000, syslog=syslog)
     assert settings_of(read, DOOR + text).audit == expected
 
@@ -110,6 +111,8 @@ def test_logins_are_not_unlimited_by_a_rate(read: Read, said: Said) -> None:
     [
         ("{tls: {}}", "audit.syslog.address"),
         ("{address: siem}", "audit.syslog.address"),
+        ("{address: 'siem:1', enterprise: 4294967296}", "audit.syslog.enterprise"),
+        ("{address: 'siem:1', enterprise: 0}", "audit.syslog.enterprise"),
         ("{address: 'siem:1', tls: {certificate: /a}}", "audit.syslog.tls"),
         ("{address: 'siem:1', tls: {key: /a}}", "audit.syslog.tls"),
         ("{address: 'siem:1', appname: 'two words'}", "audit.syslog.appname"),

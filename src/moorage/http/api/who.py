@@ -1,4 +1,4 @@
-"""Who asks the management API: credentials in `Authorization`, or a session's cookie.
+"""Who asks the management API: credentials in `Authorization`, else a session's cookie, else a client certificate.
 
 Basic takes what it takes everywhere; Bearer a personal access token or a robot's secret.
 
@@ -17,14 +17,15 @@ from moorage.core.access import ANONYMOUS, EVERYTHING, NOTHING, Caller, Identity
 from moorage.core.audit import REFUSED, AuditEntry
 from moorage.core.errors import Denied, ObjectUnknown, Unauthorized
 from moorage.http.api.door import REQUEST
+from moorage.http.certificate import certificate_owner
 from moorage.http.cookies import read_cookies
-from moorage.http.same_site import check_open_host, check_same_site
+from moorage.http.same_site import SAFE, check_open_host, check_same_site
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from moorage.accounts.sessions import Sessions
-    from moorage.auth.ports import Authenticator
+    from moorage.auth.ports import Authenticator, CertificateOwners
     from moorage.http.request import Request as OurRequest
     from moorage.http.request_limit import RequestLimit
 
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 OPEN = Identity("", "system", admin=True)
 """Everybody, where the registry is open (`auth: none`)."""
 
-_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _FOR_IMAGES = (
     "A registry token is good for /v2/ only; use Basic authentication, a personal access token or a session here."
 )
@@ -48,6 +48,7 @@ class WhoAsks:
         sessions: knows the cookie's session; None where there are none.
         limit: how often somebody may ask; None where that is not limited.
         note: has what was refused written to the audit log; None where there is none.
+        certificates: whose client certificates are; None: they are not looked at.
     """
 
     def __init__(
@@ -57,7 +58,9 @@ class WhoAsks:
         sessions: Sessions | None,
         limit: RequestLimit | None = None,
         note: Callable[[AuditEntry], None] | None = None,
+        certificates: CertificateOwners | None = None,
     ) -> None:
+        self._certificates = certificates
         self._limit = limit
         self._note = note
         self._mode = mode
@@ -103,15 +106,16 @@ class WhoAsks:
         secret = read_cookie(ours) if authorization is None and self._sessions is not None else None
         check_origin(ours, needed=secret is not None)
         if self._authenticator is None:
-            if ours.method not in _SAFE:
+            if ours.method not in SAFE:
                 check_open_host(ours)
             return OPEN
         if secret is not None and self._sessions is not None:
             found = await self._sessions.identify(secret)
-            if found is None:
-                self._ended(ours)
-                return ANONYMOUS
-            return found
+            if found is not None:
+                return found
+            self._ended(ours)
+        if authorization is None:
+            return await certificate_owner(self._certificates, ours) or ANONYMOUS
         identity = self._authenticator.known(authorization)
         if identity is None:
             identity = await self._authenticator.identify(authorization, ours.address, ours.id)
@@ -132,7 +136,7 @@ def check_origin(ours: OurRequest, *, needed: bool) -> None:
     Raises:
         Denied: it comes from elsewhere, or does not say.
     """
-    if ours.method not in _SAFE:
+    if ours.method not in SAFE:
         check_same_site(ours, needed=needed)
 
 

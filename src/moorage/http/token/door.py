@@ -1,6 +1,7 @@
 """`/token`: who asks shows credentials and gets a token; `/token/jwks`: the keys to verify it with.
 
-GET with Basic or nothing, and POST with a form (Docker token specification, "Requesting a Token" and its OAuth2 twin).
+GET with Basic, a client certificate or nothing, and POST with a form, whose credentials alone count (Docker token
+specification, "Requesting a Token" and its OAuth2 twin).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from moorage.auth.trust import looks_like_token
 from moorage.core.access import ANONYMOUS, Caller
 from moorage.core.errors import RegistryError, TooManyRequests, Unauthorized, Unsupported
 from moorage.core.scopes import parse_scopes, write_scope
+from moorage.http.certificate import certificate_owner
 from moorage.http.request import OPEN
 from moorage.http.response import Response
 from moorage.http.token.form import BadForm, Form, read_form
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from moorage.accounts.keys import Keys
     from moorage.accounts.login import Login
     from moorage.accounts.refresh import RefreshTokens
+    from moorage.auth.ports import CertificateOwners
     from moorage.core.access import Identity
     from moorage.http.request import Request
     from moorage.http.request_limit import RequestLimit
@@ -51,6 +54,7 @@ class TokenDoor:
         issue: makes tokens.
         refresh: gives and takes refresh tokens.
         keys: for `/token/jwks`.
+        certificates: whose client certificates are; None: they are not looked at.
         service: the one that tokens are for; another one's are not made here.
         limit: how often somebody may ask; None where that is not limited.
     """
@@ -63,7 +67,9 @@ class TokenDoor:
         keys: Keys,
         service: str,
         limit: RequestLimit | None = None,
+        certificates: CertificateOwners | None = None,
     ) -> None:
+        self._certificates = certificates
         self._limit = limit
         self._login = login
         self._issue = issue
@@ -112,13 +118,13 @@ class TokenDoor:
     async def _get(self, request: Request) -> Response:
         form = Form(request.query_string)
         self._check_service(form)
-        proof = await self._basic(request, form)
+        proof = await self._shown(request, form)
         return await self._give(request, form, proof, offline=form.one("offline_token").lower() in _YES)
 
-    async def _basic(self, request: Request, form: Form) -> Proof:
+    async def _shown(self, request: Request, form: Form) -> Proof:
         header = request.header(b"authorization")
         if header is None:
-            return Proof(ANONYMOUS, 0)
+            return Proof(await certificate_owner(self._certificates, request) or ANONYMOUS, 0)
         credentials = read_basic(header)
         if credentials is None:  # Bearer too: a token is not good for another one
             raise self._login.unreadable(request.address, request.id)

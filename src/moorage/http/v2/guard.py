@@ -19,6 +19,7 @@ from moorage.core.access import ANONYMOUS, EVERYTHING, NOTHING, OVERWRITE, PULL,
 from moorage.core.audit import REFUSED, AuditEntry
 from moorage.core.errors import Denied, InsufficientScope, NameInvalid, RegistryError, Unauthorized
 from moorage.core.names import parse_name
+from moorage.http.certificate import certificate_owner
 from moorage.http.v2.routes import CATALOG, Table, endpoint, match
 
 if TYPE_CHECKING:
@@ -160,9 +161,8 @@ class Guard:
         if request.known is not None:
             return request.known
         credentials = request.header(b"authorization")
-        if credentials is None and self._certificates is not None:
-            shown = request.client_certificate()
-            owner = await self._certificates.identify(*shown, request.address, request.id) if shown else None
+        if credentials is None:
+            owner = await certificate_owner(self._certificates, request)
             if owner is not None:
                 return owner
         identity = self._authenticator.known(credentials)

@@ -1,0 +1,39 @@
+"""Whose client certificate came with a request: the same rules at every door.
+
+It counts where the request has no `Authorization` (and at `/api/v1` no session), so that whoever says who they are is
+not taken for somebody else because of a certificate that a browser or a daemon shows to every server.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from moorage.http.same_site import SAFE, check_same_site
+
+if TYPE_CHECKING:
+    from moorage.auth.ports import CertificateOwners
+    from moorage.core.access import Identity
+    from moorage.http.request import Request
+
+
+async def certificate_owner(owners: CertificateOwners | None, request: Request) -> Identity | None:
+    """The owner of the certificate; None where none came from a trusted proxy, or no rule of ours fits it.
+
+    To be asked where the request has no `Authorization`.
+
+    Args:
+        owners: knows whose certificates are; None: they are not looked at.
+        request: with `Client-Cert` and `Client-Cert-Chain` (RFC 9440).
+
+    Raises:
+        Unauthorized: it is not valid, or its account is gone or disabled.
+        Denied: a page of another site made a browser ask for a change: it shows its certificate by itself, as it does
+            a cookie. Programs that are no browsers say neither `Origin` nor `Sec-Fetch-Site`, and need not.
+    """
+    if owners is None:
+        return None
+    shown = request.client_certificate()
+    owner = await owners.identify(*shown, request.address, request.id) if shown is not None else None
+    if owner is not None and request.method not in SAFE:
+        check_same_site(request, needed=False)
+    return owner
