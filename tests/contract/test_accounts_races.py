@@ -16,6 +16,7 @@ from sqlalchemy import Connection, select
 from moorage.accounts.arrivals import arrive
 from moorage.accounts.grants import GrantChange, Grants, WantedGrant
 from moorage.accounts.groups import Groups
+from moorage.accounts.projects import Projects
 from moorage.accounts.robots import Robots
 from moorage.accounts.trust_rules import TrustRuleChange, TrustRules
 from moorage.accounts.users import UserChange, Users
@@ -139,6 +140,25 @@ def grants_of(connection: Connection, kind: str, row: int) -> list[int]:
     """The ids of a principal's grants."""
     theirs = select(grants.c.id).where(grants.c.principal_kind == kind, grants.c.principal_id == row)
     return list(connection.scalars(theirs))
+
+
+async def test_a_project_takes_the_grants_of_its_robots_with_it(databases: tuple[Database, ...]) -> None:
+    """Those in the projects nested in it, too, which stay."""
+    one, other = databases
+    granting, robots = Grants(one, CLOCK), Robots(one, CLOCK, TablePolicy())
+    for _ in range(ROUNDS):
+        home = unique("team")
+        project, nested = await add_project(one, home), await add_project(one, f"{home}/nested")
+        robot = (await robots.create(ADMIN_CALLER, f"{home}+ci")).robot
+        wanted = WantedGrant("robot", robot.name, role="reader")
+        await granting.create(ADMIN_CALLER, nested, wanted)
+        results = await outcomes(
+            *(granting.create(ADMIN_CALLER, nested, wanted) for _ in range(3)),
+            Projects(other, CLOCK).delete(ADMIN_CALLER, project),
+            *(granting.create(ADMIN_CALLER, nested, wanted) for _ in range(3)),
+        )
+        assert results.keys() <= {"done", Invalid.__name__}
+        assert await one.read(partial(grants_of, kind="robot", row=robot.id)) == []
 
 
 async def principal(database: Database, kind: str) -> tuple[int, str]:
