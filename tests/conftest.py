@@ -7,12 +7,18 @@ from collections.abc import Iterator
 import hypothesis
 import pytest
 
-from tests.support.postgres import PostgresCluster, running_cluster
+from tests.support.at_end import AT_END
+from tests.support.postgres import PostgresCluster, shared_cluster
 from tests.support.programs import must_not_skip, require_program
 
 # No deadline: on a busy machine it says nothing about the code. CI tries the same examples each time.
 hypothesis.settings.register_profile("moorage", deadline=None, derandomize=must_not_skip())
 hypothesis.settings.load_profile("moorage")
+
+
+def pytest_unconfigure() -> None:
+    """End what this process started for all of its tests."""
+    AT_END.close()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -25,10 +31,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @pytest.fixture(scope="session")
-def postgres_cluster() -> Iterator[PostgresCluster]:
+def postgres_cluster() -> PostgresCluster:
     """This test process's PostgreSQL; for wider scopes `with postgres_cluster.database() as url`."""
-    with running_cluster() as cluster:
-        yield cluster
+    return shared_cluster()
 
 
 @pytest.fixture

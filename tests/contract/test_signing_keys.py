@@ -8,20 +8,25 @@ from dataclasses import replace
 
 import orjson
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
-from moorage.accounts.keys import PUBLISH_SECONDS, READ_SECONDS, rotate
+from moorage.accounts.keys import PUBLISH_SECONDS, READ_SECONDS, Keys, rotate
 from moorage.auth.random_secrets import REFRESH, hash_secret, new_secret
 from moorage.auth.registry_tokens import InvalidToken
 from moorage.core.access import ANONYMOUS, SYSTEM, Caller, Identity, Scope
 from moorage.core.errors import Unauthorized
+from moorage.metadata.database import Database
 from moorage.metadata.tables_access import (
     access_tokens,
     refresh_tokens,
     signing_keys,
     users,
 )
+from tests.support.accounts import HeldClock
 from tests.support.logins import PASSWORD, SETTINGS, World, token_of, worker
+
+ROUNDS = 3
+"""How often what must not happen is tried; the first time, connections are still to be made, one after the other."""
 
 # Refresh tokens
 
@@ -105,6 +110,58 @@ async def test_workers_agree_on_one_key(world: World) -> None:
     assert one.signer().kid == other.signer().kid == world.keys.signer().kid
     assert (await one.identify(token_of(world, other))).name
     assert [key["kid"] for key in one.jwks()["keys"]] == [one.signer().kid]  # type: ignore[attr-defined]
+
+
+def workers_of(world: World, *databases: Database) -> list[Keys]:
+    """Eight workers that have read no key yet, over the processes' databases in turn."""
+    return [worker(world, databases[number % len(databases)])[0] for number in range(8)]
+
+
+class RunningClock(HeldClock):
+    """No two moments are the same."""
+
+    def now(self) -> float:
+        self.at += 0.001
+        return self.at
+
+
+async def kept(world: World) -> list[tuple[str, float | None]]:
+    """All keys that there are, and when each ends."""
+    found = select(signing_keys.c.kid, signing_keys.c.ends_at)
+    return [tuple(row) for row in await world.database.read(lambda connection: connection.execute(found).all())]
+
+
+async def test_workers_that_start_at_once_make_one_key(world: World, elsewhere: Database) -> None:
+    for _ in range(ROUNDS):
+        await world.database.write(lambda connection: connection.execute(delete(signing_keys)))
+        workers = workers_of(world, world.database, elsewhere)
+        await asyncio.gather(*(keys.load() for keys in workers))
+        assert len(await kept(world)) == 1
+        assert len({keys.signer().kid for keys in workers}) == 1
+
+
+async def test_workers_that_find_a_key_old_at_once_replace_it_once(world: World, elsewhere: Database) -> None:
+    workers = workers_of(world, world.database, elsewhere)
+    for _ in range(ROUNDS):
+        await asyncio.gather(*(keys.load() for keys in workers))
+        before = dict(await kept(world))
+        world.clock.at += SETTINGS.rotation_seconds + PUBLISH_SECONDS
+        databases = (world.database, elsewhere)
+        due = [databases[number % 2].write(keys._rotate_if_due) for number, keys in enumerate(workers)]
+        await asyncio.gather(*due)
+        found = dict(await kept(world))
+        assert len(found.keys() - before.keys()) == 1
+        assert [*found.values()].count(None) == 1
+
+
+async def test_of_rotations_by_hand_at_once_one_key_stays(world: World, elsewhere: Database) -> None:
+    """Each makes a key, as it was told; the ones before it end, also the one of a moment ago."""
+    databases = (world.database, elsewhere)
+    clock = RunningClock(world.clock.at)
+    for at_once in (False, True) * ROUNDS:
+        by_hand = [rotate(databases[n % 2], SETTINGS, clock, SYSTEM, at_once=at_once) for n in range(8)]
+        await asyncio.gather(*by_hand)
+        assert [ends for _, ends in await kept(world)].count(None) == 1
 
 
 async def test_a_rotation_fails_no_request(world: World) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
-import sqlite3
 import time
-from contextlib import closing
 from typing import Any
 from urllib.parse import urlencode
 
 from moorage.auth.passwords import hash_password
 from moorage.auth.random_secrets import PAT, ROBOT, hash_secret, new_secret
+from tests.support import direct
 from tests.support.server import Server
 from tests.support.wire import Client
 
@@ -34,24 +33,21 @@ class Accounts:
     """The rows of a server's accounts."""
 
     def __init__(self, server: Server) -> None:
-        self._file = server.root / "moorage.db"
+        self._url = server.database_url
 
     def run(self, statement: str, *values: object) -> int:
-        """Change something; the id of the last row that was added."""
-        with closing(sqlite3.connect(self._file, timeout=30)) as connection, connection:
-            connection.execute("PRAGMA foreign_keys=ON")
-            return int(connection.execute(statement, values).lastrowid or 0)
+        """Change something; the id of the row that was added, where the table has ids."""
+        return direct.run(self._url, statement, *values)
 
     def rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         """Read something."""
-        with closing(sqlite3.connect(self._file, timeout=30)) as connection:
-            return connection.execute(statement, values).fetchall()
+        return direct.rows(self._url, statement, *values)
 
     def user(self, name: str, password: str = PASSWORD, *, admin: bool = True) -> int:
         """A user of that name."""
         statement = (
             "INSERT INTO users (name, email, password, admin, disabled, source, epoch, created_at, updated_at, version)"
-            " VALUES (?, '', ?, ?, 0, 'local', 0, 1, 1, 1)"
+            " VALUES (?, '', ?, ?, FALSE, 'local', 0, 1, 1, 1)"
         )
         return self.run(statement, name, hash_password(password), admin)
 
@@ -79,7 +75,7 @@ class Accounts:
 
 
 _ROBOT = """
-INSERT INTO robots (name, description, disabled, epoch, created_at, created_by, version) VALUES (?,'',0,0,1,'',1)
+INSERT INTO robots (name, description, disabled, epoch, created_at, created_by, version) VALUES (?,'',FALSE,0,1,'',1)
 """
 
 _GRANT = """

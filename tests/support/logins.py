@@ -177,10 +177,11 @@ class World:
         return [(outcome, actor, orjson.loads(detail)) for outcome, actor, detail in rows]
 
 
-def worker(world: World, **settings: object) -> tuple[Keys, TokenReader]:
+def worker(world: World, database: Database | None = None, **settings: object) -> tuple[Keys, TokenReader]:
+    """Another worker's keys; of another process where it has a database of its own."""
     reader = TokenReader("moorage", "moorage", world.clock)
     chosen = replace(SETTINGS, **settings)  # type: ignore[arg-type]
-    return Keys(world.database, chosen, reader, world.clock, lambda: world.clock.at), reader
+    return Keys(database or world.database, chosen, reader, world.clock, lambda: world.clock.at), reader
 
 
 def token_of(world: World, keys: Keys) -> str:

@@ -13,7 +13,6 @@ together.
 
 from __future__ import annotations
 
-import atexit
 import ctypes
 import gc
 import importlib
@@ -30,6 +29,8 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from tests.support.at_end import AT_END
 
 MAIN = "tests.support.nursery:moorage"
 """What `moorage` does, for `NurseryProcess.start`."""
@@ -185,9 +186,9 @@ class NurseryProcess:
 
 @cache
 def nursery() -> NurseryProcess:
-    """That of this test process; it ends with it."""
+    """That of this test process."""
     made = NurseryProcess()
-    atexit.register(made.close)
+    AT_END.callback(made.close)
     return made
 
 

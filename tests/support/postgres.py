@@ -18,10 +18,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from urllib.parse import quote
 
 from moorage.metadata.migrate import migrate
+from tests.support.at_end import AT_END
 from tests.support.programs import find_program, missing
 
 SETTINGS = {
@@ -236,8 +238,9 @@ class PostgresCluster:
             as it is (that a table's triggers are off is mended).
         """
         name = self._migrated() if migrated else self._new()
+        url = self.url(name)
         try:
-            yield self.url(name)
+            yield url
         finally:
             if migrated:
                 self._returned.append(name)
@@ -260,6 +263,12 @@ class PostgresCluster:
         name = f"test_{self._count}"
         self.sql(f"CREATE DATABASE {name}{how}")
         return name
+
+
+@cache
+def shared_cluster() -> PostgresCluster:
+    """The server of this test process."""
+    return AT_END.enter_context(running_cluster())
 
 
 @contextmanager

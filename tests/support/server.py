@@ -18,13 +18,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tests.support.nursery import MAIN, Child, nursery
-from tests.support.postgres import free_port
+from tests.support.postgres import free_port, shared_cluster
 from tests.support.programs import find_program
 from tests.support.secrets_used import leaked, note
 
@@ -32,6 +32,9 @@ HOST = "127.0.0.1"
 READY_SECONDS = 30.0
 STOP_SECONDS = 40.0
 WORKERS = 2
+TESTS_DATABASE = "MOORAGE_TESTS_DATABASE"
+"""`sqlite` or `postgresql` in this variable: what the servers of all tests keep their facts in."""
+
 TRACEBACK = "Traceback (most recent call last)"
 
 
@@ -55,6 +58,7 @@ class Server:
         port: where it listens.
         warm: forked from a process that has loaded the program, which takes a quarter of the time; False: started by
             `exec`, as users do.
+        database: URL of its database where that is not the file in its root.
     """
 
     folder: Path
@@ -67,12 +71,18 @@ class Server:
     prefix: str = ""
     port: int = 0
     warm: bool = True
+    database: str = ""
     process: subprocess.Popen[bytes] | Child | None = None
 
     @property
     def root(self) -> Path:
         """Where it keeps everything."""
         return self.folder / "root"
+
+    @property
+    def database_url(self) -> str:
+        """Where its facts are."""
+        return self.database or f"sqlite:///{self.root / 'moorage.db'}"
 
     @property
     def log_file(self) -> Path:
@@ -207,7 +217,8 @@ class Server:
         for name, value in self.environment.items():
             if "PASSWORD" in name:
                 note(value)
-        return {**clean, **self.environment}
+        where = {"REGISTRY_DATABASE_URL": self.database} if self.database else {}
+        return {**clean, **where, **self.environment}
 
     def _is_ready(self) -> bool:
         with self.connect(5.0) as link:
@@ -231,6 +242,9 @@ def _closed_on_failure(plain: socket.socket) -> Iterator[None]:
 def serving(folder: Path, *, clean: bool = True, **how: Any) -> Iterator[Server]:
     """A running server for the length of a `with`; `how` are attributes of `Server`.
 
+    With MOORAGE_TESTS_DATABASE=postgresql in the environment its facts are in a database of its own there, unless the
+    test says where they are.
+
     Args:
         folder: for the server alone.
         clean: at the end it must still run, end with 0, and must have logged no traceback. That it must have logged no
@@ -240,20 +254,29 @@ def serving(folder: Path, *, clean: bool = True, **how: Any) -> Iterator[Server]
         ServerError: one of these does not hold.
     """
     server = Server(folder, **how)
-    try:
-        server.start()
-        yield server
-    except BaseException:
-        if server.process is not None and server.process.poll() is None:
-            server.kill()
-        raise
-    status = server.stop()
+    with ExitStack() as stack:
+        if os.environ.get(TESTS_DATABASE) == "postgresql" and not _says_where(server):
+            server.database = stack.enter_context(shared_cluster().database(migrated=True))
+        try:
+            server.start()
+            yield server
+        except BaseException:
+            if server.process is not None and server.process.poll() is None:
+                server.kill()
+            raise
+        status = server.stop()
     if found := leaked(server.log()):
         raise ServerError(f"secrets in the log: {', '.join(found)}")
     if clean and status != 0:
         raise ServerError(f"ended with {status}:\n{server.log()[-4000:]}")
     if clean and TRACEBACK in server.log():
         raise ServerError(f"a traceback in the log:\n{around(server.log(), TRACEBACK)}")
+
+
+def _says_where(server: Server) -> bool:
+    config = server.config or {}
+    said = "REGISTRY_DATABASE_URL" in server.environment or "database" in config
+    return bool(server.database) or said or "inmemory" in config.get("storage", {})
 
 
 def around(text: str, mark: str, before: int = 600, after: int = 3000) -> str:

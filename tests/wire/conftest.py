@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -10,17 +11,43 @@ from typing import Any
 
 import pytest
 
-from tests.support.server import Server, serving
+from tests.support.postgres import PostgresCluster
+from tests.support.server import TESTS_DATABASE, Server, serving
 from tests.support.wire import Client, Link
 
 Serve = Callable[..., Server]
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """`DATABASES` in a module: its tests of a server run over each of them.
+
+    Where all tests are to run over one of them (see `serving`), those do, too.
+    """
+    databases = getattr(metafunc.module, "DATABASES", ())
+    if databases and (chosen := os.environ.get(TESTS_DATABASE)):
+        databases = (chosen,)
+    if databases and "database_url" in metafunc.fixturenames:
+        metafunc.parametrize("database_url", databases, indirect=True, scope="module")
+
+
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Server]:
+def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Of the module's server; "" is the file in its root."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        yield ""
+        return
+    cluster: PostgresCluster = request.getfixturevalue("postgres_cluster")
+    with cluster.database(migrated=True) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def server(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest, database_url: str
+) -> Iterator[Server]:
     """A server for all tests of a module; `SERVER` in the module says how it differs from the default."""
     how: dict[str, Any] = getattr(request.module, "SERVER", {})
-    with serving(tmp_path_factory.mktemp("server"), **how) as started:
+    with serving(tmp_path_factory.mktemp("server"), **{"database": database_url, **how}) as started:
         yield started
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
@@ -15,10 +14,16 @@ import pytest
 
 from tests.conformance.client import Answer
 from tests.support.local import FORM, PASSWORD, Accounts, Header, ask_token, basic, bearer
-from tests.support.server import Server, serving
+from tests.support.server import Server
 from tests.support.wire import OCI_MANIFEST, Client, digest, image
 
 ADMIN = "the first password of all"
+DATABASES = ("sqlite", "postgresql")
+SERVER = {
+    "config": {"storage": {"delete": {"enabled": True}}},
+    "arguments": ("--auth", "local"),
+    "environment": {"MOORAGE_ADMIN_PASSWORD": ADMIN, "REGISTRY_LIMITS_LOGINS_ENABLED": "false"},
+}
 CONFIG, LAYER = b'{"a":1}', b"a layer"
 IMAGE = image(CONFIG, LAYER)
 TYPE = ("Content-Type", OCI_MANIFEST)
@@ -130,15 +135,6 @@ def expected_rights(who: str, place: str, kind: str = "basic") -> frozenset[str]
     if kind.startswith("narrow"):
         own &= {PULL} if place.startswith("team/") else set()
     return (own | everybody) - taken
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    environment = {"MOORAGE_ADMIN_PASSWORD": ADMIN, "REGISTRY_LIMITS_LOGINS_ENABLED": "false"}
-    folder = tmp_path_factory.mktemp("server")
-    config = {"storage": {"delete": {"enabled": True}}}
-    with serving(folder, config=config, arguments=("--auth", "local"), environment=environment) as started:
-        yield started
 
 
 GRANT = """

@@ -13,6 +13,7 @@ from tests.support.server import Server
 from tests.wire.conftest import Serve
 
 SERVER = LOCAL
+DATABASES = ("sqlite", "postgresql")
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import sqlite3
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -11,10 +10,12 @@ from typing import Any
 
 import pytest
 
+from tests.support import direct
 from tests.support.api import LOCAL, Api, asking, check_problem
 from tests.support.server import Server
 
 SERVER = LOCAL
+DATABASES = ("sqlite", "postgresql")
 GOOD = "correct horse battery"
 BETTER = "staple correct horse"
 ISSUER = "https://token.actions.githubusercontent.com"
@@ -53,11 +54,11 @@ def robot(admin: Api, word: str) -> dict[str, Any]:
 def project(server: Server, word: str) -> str:
     """A project, by its row."""
     columns = "name, description, visibility, create_on_push, public, settings, created_at, created_by, version"
-    with sqlite3.connect(server.root / "moorage.db", timeout=30) as connection:
-        connection.execute(
-            f"INSERT INTO projects ({columns}) VALUES (?, '', 'private', 'inherit', 0, '{{}}', 1, '', 1)", (word,)
-        )
-    connection.close()
+    direct.run(
+        server.database_url,
+        f"INSERT INTO projects ({columns}) VALUES (?, '', 'private', 'inherit', FALSE, '{{}}', 1, '', 1)",
+        word,
+    )
     return word
 
 

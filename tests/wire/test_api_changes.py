@@ -17,6 +17,7 @@ from tests.support.server import Server
 from tests.wire.conftest import Serve
 
 SERVER = LOCAL
+DATABASES = ("sqlite", "postgresql")
 PASSWORD = "a password of tests"
 
 

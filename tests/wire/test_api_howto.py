@@ -12,6 +12,7 @@ from tests.support.api import ADMIN, ADMIN_PASSWORD, LOCAL, asking
 from tests.support.server import Server
 
 SERVER = LOCAL
+DATABASES = ("sqlite", "postgresql")
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "api.md"
 
 

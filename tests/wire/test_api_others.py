@@ -18,6 +18,7 @@ from tests.support.api import LOCAL, Api, asking, check_problem
 from tests.support.server import Server
 
 SERVER = LOCAL
+DATABASES = ("sqlite", "postgresql")
 PASSWORD = "a password of a member"
 ABSENT = 2**40
 

@@ -27,6 +27,7 @@ DESCRIPTION = document()
 OPERATIONS = sorted(
     (path, method) for path, operations in DESCRIPTION["paths"].items() for method in METHODS if method in operations
 )
+DATABASES = ("sqlite", "postgresql")
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 EXAMPLES = 8
 """Requests of each kind to each operation: about a minute for all of them."""
@@ -35,12 +36,11 @@ SCHEMA: Any = schemathesis.openapi.from_dict(DESCRIPTION)
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(tmp_path_factory: pytest.TempPathFactory, database_url: str) -> Iterator[Server]:
     """Wrong passwords by the hundred are no reason to wait here."""
     config = {"version": "0.1", "auth": {"local": {}}, "limits": {"logins": {"enabled": False}}}
-    with serving(
-        tmp_path_factory.mktemp("server"), config=config, environment=LOCAL["environment"], workers_wanted=1
-    ) as started:
+    how: dict[str, Any] = {"config": config, "environment": LOCAL["environment"], "database": database_url}
+    with serving(tmp_path_factory.mktemp("server"), **how, workers_wanted=1) as started:
         with asking(started) as admin:
             for name in ("one", "two", "three"):
                 admin.make("/users", name=name)

@@ -158,6 +158,10 @@ def test_a_put_of_a_blob_that_breaks_off_can_be_taken_up(server: Server, client:
     assert client.get(f"/v2/{name}/blobs/{digest(content)}").expect(200).body == content
 
 
+POOLED = 32
+"""Connections to PostgreSQL that two workers may have made in the meantime, where the facts are there."""
+
+
 def descriptors(server: Server) -> int:
     """Open file descriptors of all workers."""
     return sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in server.workers())
@@ -187,7 +191,7 @@ def test_two_hundred_aborted_uploads_leave_no_descriptor_open(server: Server, cl
         broken.send(request("PATCH", location, body=b"x" * 100_000)[:60_000])
         broken.abort()
         client.ask("PATCH", location, [("Content-Range", "77-99")], b"x" * 23)  # 416, or 409 while the other lives
-    wait_until(lambda: descriptors(server) <= before)
+    wait_until(lambda: descriptors(server) <= before + (POOLED if server.database else 0))
 
 
 # --- slowness

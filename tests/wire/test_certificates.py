@@ -45,7 +45,7 @@ def test_certificate_is_an_account(serve: Serve, tmp_path: Path) -> None:
         client.ask("GET", "/v2/", [header(foreign)]).expect(401)
         client.ask("GET", "/v2/", [("Client-Cert", "garbage")]).expect(401)
         client.ask("GET", "/v2/", [header(alice), basic("alice", "wrong")]).expect(401)
-        accounts.run("UPDATE users SET disabled=1 WHERE name='alice'")
+        accounts.run("UPDATE users SET disabled=TRUE WHERE name='alice'")
         client.ask("GET", "/v2/", [header(alice)]).expect(401)
 
 

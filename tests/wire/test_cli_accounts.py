@@ -21,6 +21,7 @@ from tests.support.nursery import nursery
 from tests.support.server import Server
 
 SERVER = LOCAL
+DATABASES = ("sqlite", "postgresql")
 GOOD = "correct horse battery"
 BETTER = "staple correct horse"
 ROBOT_SECRET = re.compile(r"mrg_rob_[A-Za-z0-9_-]{43}\n")

@@ -18,6 +18,7 @@ from tests.support.nursery import nursery
 from tests.support.server import Server
 
 SERVER = LOCAL
+DATABASES = ("sqlite", "postgresql")
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -28,7 +29,7 @@ def run(server: Server, request: pytest.FixtureRequest, tmp_path: Path) -> Run:
     remote = request.param == "server"
     where = ["--server", server.base] if remote else ["--root", str(server.root)]
     who = {"MOORAGE_USER": ADMIN, "MOORAGE_PASSWORD": ADMIN_PASSWORD} if remote else {}
-    environment = {"HOME": str(tmp_path), **who}
+    environment = {"HOME": str(tmp_path), "REGISTRY_DATABASE_URL": server.database_url, **who}
     ran: list[tuple[str, ...]] = []
 
     def moorage(*words: str, given: str = "") -> subprocess.CompletedProcess[str]:
@@ -110,6 +111,7 @@ def test_what_is_wrong_is_one_clear_line(server: Server, tmp_path: Path) -> None
     def moorage(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return nursery().run([*words], {"HOME": str(tmp_path), **environment})
 
+    there = {"REGISTRY_DATABASE_URL": server.database_url}
     cases = [
         (moorage("project", "list", "--server", server.base, "--root", "x"), 2, "one or the other"),
         (moorage("project", "list", "--server", "example.com"), 2, "is an address such as"),
@@ -117,7 +119,11 @@ def test_what_is_wrong_is_one_clear_line(server: Server, tmp_path: Path) -> None
         (moorage("user", "list", "--server", server.base), 1, "Say who you are"),
         (moorage("user", "list", "--server", server.base, "--user", "admin"), 2, "Password is needed"),
         (moorage("project", "list", "--root", str(tmp_path / "none")), 1, "There is no registry in"),
-        (moorage("project", "create", "NOT/a/name", "--root", str(server.root)), 1, "A repository name is made of"),
+        (
+            moorage("project", "create", "NOT/a/name", "--root", str(server.root), **there),
+            1,
+            "A repository name is made of",
+        ),
         (moorage("project", "show", "none", MOORAGE_SERVER=server.base), 1, "There is no project none"),
     ]
     for result, status, sentence in cases:

@@ -12,6 +12,7 @@ from tests.support.server import Server
 from tests.support.wire import OCI_INDEX, OCI_MANIFEST, Client, digest, image
 from tests.support.workers import cpu_seconds, one_each
 
+DATABASES = ("sqlite", "postgresql")
 SUBJECT = {"mediaType": OCI_MANIFEST, "digest": digest(b"subject"), "size": 7}
 GOOD = image(b"{}", annotations={"a": "b"}).decode()
 

@@ -21,6 +21,7 @@ from tests.support.local import FORM, Accounts, Header, ask_token, basic, bearer
 from tests.support.server import Server, serving
 from tests.support.wire import Client, Link
 
+DATABASES = ("sqlite", "postgresql")
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 ID_TOKEN = "urn:ietf:params:oauth:token-type:id_token"
 REPOSITORY = "team/app"
@@ -80,7 +81,7 @@ def add_robot(accounts: Accounts, name: str) -> int:
 def add_rule(accounts: Accounts, name: str, robot: int, issuer: str, conditions: list[dict[str, Any]]) -> None:
     accounts.run(
         "INSERT INTO trust_rules (name, robot_id, issuer, audience, conditions, disabled, created_at, version,"
-        " created_by) VALUES (?, ?, ?, ?, ?, 0, 1, 1, '')",
+        " created_by) VALUES (?, ?, ?, ?, ?, FALSE, 1, 1, '')",
         *(name, robot, issuer, AUDIENCE, json.dumps(conditions)),
     )
 
@@ -94,9 +95,10 @@ def config(*issuers: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def place(tmp_path_factory: pytest.TempPathFactory, database_url: str) -> Iterator[Place]:
     seen: list[str] = []
-    with issuing() as issuer, serving(tmp_path_factory.mktemp("keyless"), config=config(issuer.url)) as server:
+    folder = tmp_path_factory.mktemp("keyless")
+    with issuing() as issuer, serving(folder, config=config(issuer.url), database=database_url) as server:
         accounts = Accounts(server)
         for name, (robot, conditions) in RULES.items():
             add_rule(accounts, name, add_robot(accounts, robot), issuer.url, conditions)
@@ -196,7 +198,7 @@ def test_a_rule_of_another_project_stands_in_nobodys_way(place: Place, client: C
     accounts = place.accounts
     statement = (
         "INSERT INTO projects (name, description, visibility, create_on_push, public, settings, created_at, created_by,"
-        " version) VALUES (?, '', 'private', 'inherit', 0, '{}', 1, '', 1)"
+        " version) VALUES (?, '', 'private', 'inherit', FALSE, '{}', 1, '', 1)"
     )
     for name in ("bobs", "theirs"):  # the stranger's is older
         project, robot = accounts.run(statement, name), add_robot(accounts, f"{name}+ci")
@@ -391,8 +393,11 @@ def test_what_is_switched_off_or_gone_is_out_at_once(place: Place, client: Clien
     add_rule(accounts, "gone", robot, place.issuer.url, [{"claim": "gone", "equals": "yes"}])
     assert status_of(client, token) == 200
     for off, on in (
-        ("UPDATE trust_rules SET disabled=1 WHERE name='gone'", "UPDATE trust_rules SET disabled=0 WHERE name='gone'"),
-        ("UPDATE robots SET disabled=1 WHERE name='+gone'", "UPDATE robots SET disabled=0 WHERE name='+gone'"),
+        (
+            "UPDATE trust_rules SET disabled=TRUE WHERE name='gone'",
+            "UPDATE trust_rules SET disabled=FALSE WHERE name='gone'",
+        ),
+        ("UPDATE robots SET disabled=TRUE WHERE name='+gone'", "UPDATE robots SET disabled=FALSE WHERE name='+gone'"),
         ("UPDATE robots SET expires_at=5 WHERE name='+gone'", "UPDATE robots SET expires_at=NULL WHERE name='+gone'"),
     ):
         accounts.run(off)
@@ -466,7 +471,7 @@ def test_a_real_providers_token(tmp_path: Path) -> None:
         robot = add_robot(accounts, "+r")
         accounts.run(
             "INSERT INTO trust_rules (name, robot_id, issuer, audience, conditions, disabled, created_at, version,"
-            " created_by) VALUES ('dex', ?, ?, ?, ?, 0, 1, 1, '')",
+            " created_by) VALUES ('dex', ?, ?, ?, ?, FALSE, 1, 1, '')",
             *(robot, provider.issuer, JOBS, json.dumps(conditions)),
         )
         with Client(server) as client:

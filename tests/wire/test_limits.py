@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import base64
 import json
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support import direct
 from tests.support.server import Server, serving
 from tests.support.wire import Client, digest, wait_until
 from tests.wire.conftest import Serve
 
+DATABASES = ("sqlite", "postgresql")
 INDEX = "application/vnd.oci.image.index.v1+json"
 EMPTY = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": []}).encode()
 PASSWORD = "wonderful harbour 7"
@@ -34,15 +34,14 @@ def settings(auth: object, **limits: object) -> dict[str, Any]:
 
 
 def rows(server: Server, query: str) -> list[tuple[Any, ...]]:
-    with closing(sqlite3.connect(f"file:{server.root / 'moorage.db'}?mode=ro", uri=True)) as database:
-        return database.execute(query).fetchall()
+    return direct.rows(server.database_url, query)
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(tmp_path_factory: pytest.TempPathFactory, database_url: str) -> Iterator[Server]:
     """A server with local accounts and limits of pulls."""
     config = settings({"local": {}}, pulls=PULLS, logins={"pair": "3/30s"}, requests=REQUESTS)
-    with serving(tmp_path_factory.mktemp("server"), config=config, **ADMIN) as started:
+    with serving(tmp_path_factory.mktemp("server"), config=config, database=database_url, **ADMIN) as started:
         yield started
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import stat
 import time
@@ -11,6 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -23,15 +23,17 @@ from tests.support.wire import Client
 from tests.wire.conftest import Serve
 
 ADMIN = "the first password"
+DATABASES = ("sqlite", "postgresql")
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(tmp_path_factory: pytest.TempPathFactory, database_url: str) -> Iterator[Server]:
     """A server with accounts of its own; at its end no secret is in the log."""
     folder = tmp_path_factory.mktemp("server")
     # Failures are many here, and limited elsewhere.
     environment = {"MOORAGE_ADMIN_PASSWORD": ADMIN, "REGISTRY_LIMITS_LOGINS_ENABLED": "false"}
-    with serving(folder, arguments=("--auth", "local"), environment=environment) as started:
+    how: dict[str, Any] = {"environment": environment, "database": database_url}
+    with serving(folder, arguments=("--auth", "local"), **how) as started:
         yield started
         log = started.log()
     for secret in (ADMIN, PASSWORD, "mrg_pat_", "mrg_rob_", "mrg_ref_", "eyJ", basic("admin", ADMIN)[1]):
@@ -234,7 +236,7 @@ def test_a_robot_and_a_personal_access_token(client: Client, accounts: Accounts)
     assert "refresh_token" in ask_token(client, basic("bob", pat), offline_token="true")
 
 
-@pytest.mark.parametrize("end", ["epoch=epoch+1", "disabled=1", None])
+@pytest.mark.parametrize("end", ["epoch=epoch+1", "disabled=TRUE", None])
 def test_what_ends_everything_at_once(client: Client, accounts: Accounts, end: str | None) -> None:
     name = f"carol{abs(hash(end)) % 1000}"
     row = accounts.user(name)
@@ -291,8 +293,9 @@ def test_a_rotation_from_the_command_line(tmp_path: Path) -> None:
         Client(server) as client,
     ):
         old = ask_token(client, basic("admin", ADMIN))["token"]
+        there = {"REGISTRY_DATABASE_URL": server.database_url}
         for option in ((), ("--at-once",)):
-            done = nursery().run(["key", "rotate", "--root", str(server.root), *option], os.environ)
+            done = nursery().run(["key", "rotate", "--root", str(server.root), *option], there)
             assert done.returncode == 0, done.stderr
             assert re.search(r"kid\s+[\w-]{43}", done.stdout)
             new = ask_token(client, basic("admin", ADMIN))["token"]

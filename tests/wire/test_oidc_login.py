@@ -127,11 +127,11 @@ def test_disabling_a_user_ends_the_session_and_keeps_it_out(place: Place, browse
     accounts = Accounts(place.server)
     accounts.run("UPDATE users SET epoch=epoch+1 WHERE name='cleo'")
     assert whoami(place, browser) == ""
-    accounts.run("UPDATE users SET disabled=1 WHERE name='cleo'")
+    accounts.run("UPDATE users SET disabled=TRUE WHERE name='cleo'")
     answer = browser.log_in(place.login("corp"), "cleo")
     assert answer.status_code == 403
     assert "disabled" in answer.text
-    accounts.run("UPDATE users SET disabled=0 WHERE name='cleo'")
+    accounts.run("UPDATE users SET disabled=FALSE WHERE name='cleo'")
 
 
 @pytest.mark.parametrize(("way", "words"), [("closed", "no account"), ("members", "group"), ("admins", "belongs to")])

@@ -15,6 +15,7 @@ import pytest
 from tests.support.server import Server
 from tests.support.wire import OCI_INDEX, OCI_MANIFEST, Client, digest, image
 
+DATABASES = ("sqlite", "postgresql")
 LINK = re.compile(r'<(/v2/[^<>;]*)>; rel="next"')
 SIZES = [1, 2, 3, 4, 5, 6, 7, 1000]
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
 
-from tests.support import secrets_used
+from tests.support import direct, secrets_used
 from tests.support.api import ADMIN_PASSWORD, LOCAL, asking
 from tests.support.local import FORM, basic, bearer
 from tests.support.server import Server, serving
@@ -84,9 +82,8 @@ def strings(value: Any) -> Iterator[str]:
 
 def kept(server: Server) -> dict[str, str]:
     """All that the server keeps, by the names of its tables."""
-    with closing(sqlite3.connect(f"file:{server.root / 'moorage.db'}?mode=ro", uri=True)) as database:
-        tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        return {name: repr(database.execute(f"SELECT * FROM {name}").fetchall()) for name in tables}
+    url = server.database_url
+    return {name: repr(direct.rows(url, f"SELECT * FROM {name}")) for name in (*direct.TABLES, "alembic_version")}
 
 
 @pytest.mark.parametrize("server", ["text", "json"], indirect=True)

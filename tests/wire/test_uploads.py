@@ -16,6 +16,7 @@ from tests.support.wire import OCI_MANIFEST, Client, Link, digest, image, wait_u
 from tests.support.workers import one_each
 from tests.wire.conftest import Serve
 
+DATABASES = ("sqlite", "postgresql")
 DIGESTS = ["sha256", "sha512"]
 
 

@@ -132,7 +132,7 @@ class Grants:
         def change(connection: Connection) -> list[ShownGrant]:
             project = self._managed(connection, caller, project_id)
             for row in old:
-                grant = find_grant(connection, row)
+                grant = find_grant(connection, row, hold=True)
                 if grant is not None and grant.project_id == project_id:
                     shown = _named(connection, [grant])[0]
                     remove_grant(connection, row)
@@ -207,7 +207,7 @@ class Grants:
         values = self._values(wanted)
 
         def change(connection: Connection) -> ShownGrant:
-            found = self._seen(connection, caller, row)
+            found = self._seen(connection, caller, row, hold=True)
             self._managed(connection, caller, found.grant.project_id)
             check_version(version, found.grant.version)
             if not values:
@@ -230,7 +230,7 @@ class Grants:
         check_hands_out(caller)
 
         def change(connection: Connection) -> None:
-            found = self._seen(connection, caller, row)
+            found = self._seen(connection, caller, row, hold=True)
             self._managed(connection, caller, found.grant.project_id)
             check_version(version, found.grant.version)
             remove_grant(connection, row)
@@ -277,8 +277,8 @@ class Grants:
             raise Denied("Only an admin of the project may do this.")
         return project
 
-    def _seen(self, connection: Connection, caller: Caller, row: int) -> ShownGrant:
-        grant = find_grant(connection, row)
+    def _seen(self, connection: Connection, caller: Caller, row: int, *, hold: bool = False) -> ShownGrant:
+        grant = find_grant(connection, row, hold=hold)
         name = grant.project if grant is not None else "-"
         who = caller.identity
         is_admin = ADMIN in decide(connection, who, name, self._clock.now()).actions
@@ -345,7 +345,7 @@ def _principal(connection: Connection, wanted: WantedGrant, project: str) -> int
         raise Invalid(f"A grant is for one of {', '.join(KINDS)}.")
     if wanted.kind in NAMELESS and wanted.principal:
         raise Invalid(f"{wanted.kind} has no name.")
-    found = principal_id(connection, wanted.kind, wanted.principal)
+    found = principal_id(connection, wanted.kind, wanted.principal, hold=True)
     home = project_of_robot(connection, found) if wanted.kind == "robot" and found is not None else None
     if wanted.kind == "robot" and (found is None or (home is not None and not is_within(project, home))):
         # One answer, as the robots of other projects are nobody's business here.

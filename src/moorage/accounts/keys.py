@@ -19,7 +19,15 @@ from moorage.core.access import SYSTEM, Caller
 from moorage.core.audit import OK, AuditEntry
 from moorage.core.errors import RegistryError, Unavailable
 from moorage.metadata.audit import record
-from moorage.metadata.signing_keys import KeyRow, add_key, end_all_keys, end_older_keys, living_keys, remove_ended_keys
+from moorage.metadata.signing_keys import (
+    KeyRow,
+    add_key,
+    end_all_keys,
+    end_older_keys,
+    hold_keys,
+    living_keys,
+    remove_ended_keys,
+)
 from moorage.telemetry.logs import logger
 
 if TYPE_CHECKING:
@@ -168,6 +176,7 @@ class Keys:
         return row.kid in self._opened or self._open(row) is not None
 
     def _make_first(self, connection: Connection) -> None:
+        hold_keys(connection)
         now = self._clock.now()
         begun = (row for row in living_keys(connection, now) if row.signs_from <= now)
         if not any(self._can_open(row) for row in begun):
@@ -176,6 +185,7 @@ class Keys:
 
     def _rotate_if_due(self, connection: Connection) -> None:
         """Looks again: of several workers that found it due, one does it."""
+        hold_keys(connection)
         now = self._clock.now()
         if self._is_due(living_keys(connection, now)):
             publish(connection, self._settings, now, now + PUBLISH_SECONDS)
@@ -216,6 +226,7 @@ async def rotate(
     """
 
     def change(connection: Connection) -> str:
+        hold_keys(connection)
         now = clock.now()
         if at_once:
             end_all_keys(connection, now)

@@ -198,9 +198,10 @@ class TrustRules:
             PreconditionFailed: the rule has another version.
         """
         check_hands_out(caller)
-        await self.get(caller, row)
+        robot_id = (await self.get(caller, row)).robot_id
 
         def change(connection: Connection) -> TrustRule:
+            find_robot(connection, robot_id, hold=True)  # and with it the names of its rules
             rule = _found(connection, row, hold=True)
             check_version(version, rule.version)
             values = self._values(rule, wanted)

@@ -177,8 +177,10 @@ class Users:
         hashed, proven = await self._new_password(caller, user, wanted)
 
         def change(connection: Connection) -> User:
-            if hashed is not None and proven is not None and password_of(connection, row) != proven:
-                raise PreconditionFailed("The password was changed meanwhile; log in again.")
+            if proven is not None:
+                _held(connection, row)  # first: who waits for another change must see what that one left
+                if password_of(connection, row) != proven:
+                    raise PreconditionFailed("The password was changed meanwhile; log in again.")
             return self._change(connection, caller, row, replace(wanted, email=email, password=hashed), version)
 
         return await self._database.write(change)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, insert, select, update
 
+from moorage.metadata.groups import add_group
 from moorage.metadata.tables_access import group_members, groups, users
 
 if TYPE_CHECKING:
@@ -92,17 +93,20 @@ def own_names(connection: Connection, names: Iterable[str], source: str) -> set[
 def replace_memberships(connection: Connection, user_id: int, names: set[str], source: str, now: float) -> list[str]:
     """Put a user into exactly these groups of a source, which are made where missing; gives the names of new ones.
 
-    What others (an administrator, another source) said of the user's groups stays.
+    What others (an administrator, another source) said of the user's groups stays, and so do groups that somebody else
+    made under such a name in the meantime.
     """
     made: list[str] = []
     ids: list[int] = []
     for name in sorted(names):
-        found = connection.execute(select(groups.c.id).where(groups.c.name == name)).scalar()
-        if found is None:
-            row = {"name": name, "description": "", "source": source, "created_at": now, "version": 1}
-            found = connection.execute(insert(groups).values(row).returning(groups.c.id)).scalar_one()
+        own = select(groups.c.id).where(groups.c.name == name, groups.c.source == source)
+        found = connection.execute(own).scalar()
+        if found is None and (found := add_group(connection, name, "", source, now)) is not None:
             made.append(name)
-        ids.append(int(found))
+        if found is None:  # made by another transaction, which we waited for
+            found = connection.execute(own).scalar()
+        if found is not None:
+            ids.append(int(found))
     mine = group_members.c.user_id == user_id
     connection.execute(delete(group_members).where(mine, group_members.c.source == source))
     kept = set(connection.execute(select(group_members.c.group_id).where(mine)).scalars())

@@ -92,8 +92,10 @@ class NewGrant:
     expires_at: float | None
 
 
-def find_grant(connection: Connection, row: int) -> Grant | None:
-    """A grant by id."""
+def find_grant(connection: Connection, row: int, *, hold: bool = False) -> Grant | None:
+    """A grant by id; with `hold` nobody else changes it until the transaction ends."""
+    if hold:
+        connection.execute(select(grants.c.id).where(grants.c.id == row).with_for_update())
     found = connection.execute(_select().where(grants.c.id == row)).first()
     return Grant(*found) if found is not None else None
 
@@ -147,12 +149,18 @@ def remove_grants_of(connection: Connection, kind: str, row: int) -> int:
     return connection.execute(delete(grants).where(*where)).rowcount
 
 
-def principal_id(connection: Connection, kind: str, name: str) -> int | None:
-    """The id of a principal by its name; 0 for those without a row, None where there is none."""
+def principal_id(connection: Connection, kind: str, name: str, *, hold: bool = False) -> int | None:
+    """The id of a principal by its name; 0 for those without a row, None where there is none.
+
+    With `hold` nobody removes it until the transaction ends: no foreign key watches over the principals of grants.
+    """
     if kind in NAMELESS:
         return 0
     table = _NAMED[kind]
-    found: int | None = connection.execute(select(table.c.id).where(table.c.name == name)).scalar()
+    statement = select(table.c.id).where(table.c.name == name)
+    if hold:
+        statement = statement.with_for_update(read=True, key_share=True)
+    found: int | None = connection.execute(statement).scalar()
     return found
 
 

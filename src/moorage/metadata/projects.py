@@ -14,7 +14,7 @@ from sqlalchemy import Text, and_, bindparam, delete, func, or_, select, text, u
 from moorage.metadata.database import Lookup
 from moorage.metadata.pages import in_page, insert_new
 from moorage.metadata.tables import repositories, tags
-from moorage.metadata.tables_access import projects
+from moorage.metadata.tables_access import grants, projects, robots
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -180,8 +180,14 @@ def change_project(connection: Connection, row: int, values: Mapping[str, Any]) 
 
 
 def remove_project(connection: Connection, project: Project) -> None:
-    """Remove a project with its grants and robots; repositories and projects below it become its parent's."""
+    """Remove a project with its grants and robots; repositories and projects below it become its parent's.
+
+    What its robots were granted in projects below goes with them.
+    """
     hold_projects(connection, alone=True)
+    mine = select(robots.c.id).where(robots.c.project_id == project.id)
+    connection.execute(mine.with_for_update())  # nobody grants them anything any more
+    connection.execute(delete(grants).where(grants.c.principal_kind == "robot", grants.c.principal_id.in_(mine)))
     parent = chain_of(connection, project.name)[-2]
     theirs = repositories.c.project_id == project.id
     moved = update(repositories).where(theirs).values(project_id=parent.id, public=parent.public)

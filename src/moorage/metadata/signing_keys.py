@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy import delete, insert, or_, select, text, update
 
 from moorage.metadata.tables_access import signing_keys
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
+
+
+_LOCK = 0x6D6F6F74
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,15 @@ class KeyRow:
     created_at: float
     signs_from: float
     ends_at: float | None
+
+
+def hold_keys(connection: Connection) -> None:
+    """Until the transaction ends, nobody else who asked for this makes a key.
+
+    On SQLite one writes at a time anyway.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
 
 
 def living_keys(connection: Connection, now: float) -> list[KeyRow]:
