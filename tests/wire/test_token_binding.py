@@ -12,6 +12,7 @@ from tests.support.server import Server
 from tests.support.wire import Client, digest
 
 SERVER = LOCAL
+DATABASES = ("sqlite", "postgresql")
 LAYER = b"what both of them have"
 ABSENT = digest(b"what neither has")
 OTHERS = b"what the later one has alone"
