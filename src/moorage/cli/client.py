@@ -30,6 +30,8 @@ PAGE = 500
 SECONDS = 60.0
 """How long a server may take for an answer."""
 
+_NOT_READ = "MOORAGE_PASSWORD is not read; use --password-stdin, or type the password when asked."
+
 Server = Annotated[
     str | None,
     typer.Option(
@@ -38,11 +40,9 @@ Server = Annotated[
 ]
 User = Annotated[
     str | None,
-    typer.Option(
-        envvar="MOORAGE_USER", help="Who asks the server. MOORAGE_PASSWORD has the password.", show_default=False
-    ),
+    typer.Option(envvar="MOORAGE_USER", help="Who asks the server; the password is prompted for.", show_default=False),
 ]
-PasswordStdin = Annotated[bool, typer.Option("--password-stdin", help="Read that user's password from standard input.")]
+PasswordStdin = Annotated[bool, typer.Option("--password-stdin", help="Read it, or a token, from standard input.")]
 Config = Annotated[
     Path | None, typer.Option(help="The local registry's YAML file, as `moorage serve` takes it.", show_default=False)
 ]
@@ -197,7 +197,7 @@ class Client:
         for place in problem.get("errors", ()):
             sentence += f"\n  {place.get('place', '')}: {place.get('message', '')}"
         if answer.status_code == 401 and "authorization" not in answer.request.headers:
-            sentence += " Say who you are with --user, and the password with MOORAGE_PASSWORD or --password-stdin."
+            sentence += " Say who you are with --user; a password or token is read with --password-stdin."
         fail(sentence)
 
 
@@ -306,17 +306,29 @@ def read_secret(prompt: str, *, from_stdin: bool, twice: bool = False) -> str:
 def _remote(server: str, user: str | None, *, from_stdin: bool) -> httpx.AsyncClient:
     import httpx
 
-    if not server.startswith(("http://", "https://")):
-        fail("--server is an address such as https://registry.example.com.", 2)
-    password = os.environ.get("MOORAGE_PASSWORD")
-    if from_stdin or (user and password is None):
-        password = read_secret("Password", from_stdin=from_stdin)
+    _check_address(server)
+    if "MOORAGE_PASSWORD" in os.environ:
+        typer.echo(f"moorage: {_NOT_READ}", err=True)
+    password = read_secret("Password", from_stdin=from_stdin) if user or from_stdin else None
     headers, auth = {"accept": "application/json"}, None
     if user and password is not None:
         auth = httpx.BasicAuth(user, password)
     elif password is not None:
         headers["authorization"] = f"Bearer {password}"  # a token tells by itself whose it is
     return httpx.AsyncClient(base_url=server.rstrip("/"), headers=headers, auth=auth, timeout=SECONDS)
+
+
+def _check_address(server: str) -> None:
+    """End where it is none, or has a password in it: what is in a command line others can read."""
+    try:
+        parts = urlsplit(server)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        usable = False
+    if not usable:
+        fail("--server is an address such as https://registry.example.com.", 2)
+    if parts.username is not None or parts.password is not None:
+        fail("--server takes no name or password; name yourself with --user, and give the password when asked.", 2)
 
 
 @contextmanager
