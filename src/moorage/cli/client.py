@@ -50,15 +50,22 @@ Root = Annotated[Path | None, typer.Option(help="The local registry's root direc
 AsJson = Annotated[bool, typer.Option("--json", help="Print what the API answers, for programs.")]
 
 
+class Failed(typer.Exit):
+    """A command ends because what it was to do cannot be done; why was said."""
+
+
 def fail(sentence: str, status: int = 1) -> NoReturn:
     """Say what is wrong on standard error and end.
 
     Args:
         sentence: for people.
         status: 1 for a refusal, 2 for a command line that makes no sense.
+
+    Raises:
+        Failed: always.
     """
     typer.echo(f"moorage: {sentence}", err=True)
-    raise typer.Exit(status)
+    raise Failed(status)
 
 
 class Client:
@@ -229,12 +236,13 @@ def moment(text: str | None) -> str | None:
     return (found if found.tzinfo else found.replace(tzinfo=UTC)).isoformat()
 
 
-def command(app: typer.Typer, name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def command(app: typer.Typer, name: str, *, failure: int = 1) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Make a function a command of the API: it gets a `Client` first, and the command the options that say of what.
 
     Args:
         app: the group.
         name: of the command.
+        failure: the status where the API refuses or does not answer; another than 1 where 1 is an answer.
     """
 
     def made(function: Callable[..., None]) -> Callable[..., None]:
@@ -249,8 +257,11 @@ def command(app: typer.Typer, name: str) -> Callable[[Callable[..., None]], Call
 
         @functools.wraps(function)
         def run(**given: Any) -> None:
-            with connected(**{each.name: given.pop(each.name) for each in added}) as client:
-                function(client, **given)
+            try:
+                with connected(**{each.name: given.pop(each.name) for each in added}) as client:
+                    function(client, **given)
+            except Failed as failed:
+                raise typer.Exit(max(failed.exit_code, failure)) from None
 
         run.__signature__ = inspect.Signature([*own, *added])  # type: ignore[attr-defined]
         run.__annotations__ = {each.name: each.annotation for each in [*own, *added]}

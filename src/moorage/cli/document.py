@@ -26,7 +26,7 @@ what only a file can say is in [configuration.md](configuration.md).
 |---|---|
 | 0 | Done; for `serve`: ended by SIGTERM or SIGINT. |
 | 1 | Refused, with the reason on standard error: a wrong configuration, an address that is taken, no database. |
-| 2 | The command line itself cannot be understood. |
+| 2 | The command line itself cannot be understood; for `access explain`: there is no answer, whatever the reason. |
 
 | signal to `moorage serve` | effect |
 |---|---|
