@@ -55,6 +55,7 @@ REFUSED = {
     ("/groups", "POST"): {"name": "evil"},
     ("/robots", "POST"): {"name": "+evil"},
     ("/keys/rotate", "POST"): {},
+    ("/keys", "GET"): None,
     ("/projects", "POST"): {"name": "evil"},
     ("/audit", "GET"): None,
     ("/audit/export", "GET"): None,

@@ -8,12 +8,7 @@ import typer
 
 from moorage.cli.client import Client, command
 
-app = typer.Typer(help="Ask why somebody may do something, or may not.", no_args_is_help=True)
-
-
-@app.callback()
-def _group() -> None:
-    """Ask why somebody may do something, or may not."""
+app = typer.Typer(help="Ask who you are, and why somebody may do something or may not.", no_args_is_help=True)
 
 
 @command(app, "explain", failure=2)
@@ -44,3 +39,9 @@ def explain_access(
             typer.echo(f"  {'for it' if rule['gives'] else 'against it'}: {rule['sentence']}")
     if not found["allowed"]:
         raise typer.Exit(1)
+
+
+@command(app, "whoami")
+def who_am_i(client: Client) -> None:
+    """Print who you are to the registry, by which credential, and your groups."""
+    client.show(client.call("GET", "/me"))

@@ -214,7 +214,7 @@ def written(name: str, value: Any) -> str:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, str) and (name == "at" or name.endswith(("_at", "_since"))):
+    if isinstance(value, str) and (name == "at" or name.endswith(("_at", "_since", "_from"))):
         return value[:19].replace("T", " ")  # RFC 3339, in UTC
     if isinstance(value, list):
         return ", ".join(written("", each) for each in value)
