@@ -15,6 +15,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from moorage.accounts.grants import Grants, ShownGrant, WantedGrant
+from moorage.accounts.policy_rendering import DELETING, NOTE, PULLING, PUSHING, VERSIONS, Rendered, render
 from moorage.core.access import DELETE, OVERWRITE, PULL, PUSH
 from moorage.core.errors import Conflict, Invalid
 from moorage.metadata.grants import ALLOW, AUTHENTICATED, DENY, EVERYBODY
@@ -25,16 +26,11 @@ if TYPE_CHECKING:
     from moorage.core.access import Caller
 
 MOST_STATEMENTS = 100
-VERSIONS = ("2012-10-17", "2008-10-17")
-NOTE = "policy "
-"""How the note of an imported grant begins; the statement's `Sid` follows."""
 
 _TRIES = 3
 """How often an import begins anew where others change the same grants."""
 
-_PULL = frozenset({"ecr:batchgetimage", "ecr:getdownloadurlforlayer"})
-_PUSH = frozenset({"ecr:putimage", "ecr:initiatelayerupload", "ecr:uploadlayerpart", "ecr:completelayerupload"})
-_DELETE = frozenset({"ecr:batchdeleteimage"})
+_PULL, _PUSH, _DELETE = (frozenset(word.lower() for word in words) for words in (PULLING, PUSHING, DELETING))
 _PARTS = ((_PULL, (PULL,)), (_PUSH, (PUSH, OVERWRITE)), (_DELETE, (DELETE,)))
 _COME_ALONG = frozenset(
     {"ecr:batchchecklayeravailability", "ecr:describeimages", "ecr:listimages", "ecr:describerepositories"}
@@ -73,7 +69,7 @@ class Imported:
 
 
 class PolicyDocuments:
-    """The use case of importing a policy document.
+    """The use cases of policy documents.
 
     Args:
         grants: makes the grants, and says who may.
@@ -117,6 +113,19 @@ class PolicyDocuments:
             with suppress(Conflict):  # somebody granted the same at this moment
                 return await once()
         return await once()
+
+    async def show(self, caller: Caller, project_id: int, *, repository: str = "") -> Rendered:
+        """The document whose import makes the grants that imports for a repository made.
+
+        Args:
+            caller: an admin of the project.
+            project_id: where.
+            repository: as it was given for the import.
+
+        Raises:
+            ObjectUnknown, Denied: as for `Grants.list`.
+        """
+        return render([one for one in await self._there(caller, project_id, repository) if is_imported(one)])
 
     async def _once(
         self,
