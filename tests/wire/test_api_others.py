@@ -71,6 +71,7 @@ FREE = {
     ("/projects", "GET"),
     ("/grants", "GET"),
     ("/access/explain", "GET"),
+    ("/search", "GET"),
     ("/users", "GET"),
     ("/groups", "GET"),
     ("/tokens", "GET"),

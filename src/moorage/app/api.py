@@ -83,6 +83,7 @@ def services(parts: ApiParts) -> dict[type, object]:
     from moorage.accounts.policy_document import PolicyDocuments
     from moorage.accounts.projects import Projects
     from moorage.accounts.robots import Robots
+    from moorage.accounts.search import Search
     from moorage.accounts.sessions import Sessions
     from moorage.accounts.trust_rules import TrustRules
     from moorage.accounts.users import Users
@@ -104,6 +105,7 @@ def services(parts: ApiParts) -> dict[type, object]:
         PolicyDocuments: PolicyDocuments(Grants(database, clock)),
         Projects: Projects(database, clock),
         Robots: Robots(database, clock, policy),
+        Search: Search(database, clock),
         SessionDoor: SessionDoor(parts.login, Sessions(database, clock)),
         TrustRules: TrustRules(database, clock, policy, _plain_issuers(parts.local)),
         Users: Users(database, clock, _passwords(parts), parts.attempts),
