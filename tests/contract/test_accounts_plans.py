@@ -29,6 +29,8 @@ def _pages() -> dict[str, Query]:
     return found
 
 
+SAME = grants.NewGrant(1, "", "user", 1, "allow", "reader", "", "", "", None)
+
 LISTS: dict[str, Query] = {
     **_pages(),
     "members": lambda c: groups.list_members(c, 1, 5, 100),
@@ -51,6 +53,7 @@ LOOKED_UP: dict[str, Query] = {
     "a user's tokens": lambda c: access_tokens.list_tokens_of(c, 1, 5, 100),
     "how many tokens": lambda c: access_tokens.count_tokens_of(c, 1),
     "grants of a robot": lambda c: grants.remove_grants_of(c, "robot", 1),
+    "the same grant": lambda c: grants.find_same(c, SAME),
     "trust rules of a robot": lambda c: trust_rules.list_trust_rules(c, Page("m 7"), robot_id=1),
     "trust rules of a name": lambda c: trust_rules.list_trust_rules(c, Page(), name="a"),
     "trust rules of an issuer": lambda c: trust_rules.live_rules_of(c, "a", "a+b"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -19,7 +20,7 @@ from moorage.accounts.projects import ProjectChange, Projects
 from moorage.accounts.sight import DatabaseSight
 from moorage.accounts.visibility import visible_repositories, visible_source
 from moorage.core.access import ADMIN, ANONYMOUS, EVERYTHING, NOTHING, PULL, ROLES, Identity, Scope
-from moorage.core.errors import Denied, Invalid, ObjectUnknown
+from moorage.core.errors import Conflict, Denied, Invalid, ObjectUnknown
 from moorage.metadata.access_tokens import NewAccessToken, add_token, remove_token
 from moorage.metadata.database import Database
 from moorage.metadata.projects import is_within
@@ -296,7 +297,8 @@ async def test_the_catalog_is_what_the_policy_says_of_each(
         project, pattern = granted_names([name for name in places if is_within(name, f"{team}/a")], chance)
         effect = chance.choice(("allow", "allow", "deny"))
         wanted = WantedGrant(who.kind, who.name, role="reader", pattern=pattern, effect=effect)
-        await granting.create(ADMIN_CALLER, made[project], wanted)
+        with suppress(Conflict):  # chance wanted the same twice
+            await granting.create(ADMIN_CALLER, made[project], wanted)
     narrow = Identity(alice.name, "user", alice.id, scopes=(Scope("repository", f"{team}/a/*", frozenset({PULL})),))
     sight = DatabaseSight(database, HeldClock(NOW))
     for who in (alice, helper, narrow, ANONYMOUS):

@@ -46,10 +46,12 @@ class Shell:
     options: Sequence[str] = ()
     environment: dict[str, str] = field(default_factory=dict)
     inside: bool = False
+    first: str = ""
+    """What stands before everything else on standard input."""
 
     def run(self, *words: str, given: str = "", status: int = 0) -> Done:
         """A command with its standard input; it must end with that status."""
-        command = [*words, *self.options]
+        command, given = [*words, *self.options], self.first + given
         ended = self._inside(command, given) if self.inside else self._process(command, given)
         assert ended.status == status, (command, ended.out, ended.err)
         assert "Traceback" not in ended.err
@@ -82,7 +84,8 @@ def on_root_outside(on_root: Shell) -> Shell:
 @pytest.fixture
 def by_admin(server: Server) -> Shell:
     """Commands that ask the server, as the admin."""
-    return Shell(("--server", server.base), {"MOORAGE_USER": ADMIN, "MOORAGE_PASSWORD": ADMIN_PASSWORD})
+    who = {"MOORAGE_USER": ADMIN}
+    return Shell(("--server", server.base, "--password-stdin"), who, first=f"{ADMIN_PASSWORD}\n")
 
 
 def test_users_on_a_root(on_root: Shell) -> None:

@@ -27,13 +27,14 @@ def run(server: Server, request: pytest.FixtureRequest, tmp_path: Path) -> Run:
     """Runs a command against the module's server, or over its root: the first of a test as a process of its own,
     the others in this one, which is quicker."""
     remote = request.param == "server"
-    where = ["--server", server.base] if remote else ["--root", str(server.root)]
-    who = {"MOORAGE_USER": ADMIN, "MOORAGE_PASSWORD": ADMIN_PASSWORD} if remote else {}
+    where = ["--server", server.base, "--password-stdin"] if remote else ["--root", str(server.root)]
+    who = {"MOORAGE_USER": ADMIN} if remote else {}
+    first = f"{ADMIN_PASSWORD}\n" if remote else ""
     environment = {"HOME": str(tmp_path), "REGISTRY_DATABASE_URL": server.database_url, **who}
     ran: list[tuple[str, ...]] = []
 
     def moorage(*words: str, given: str = "") -> subprocess.CompletedProcess[str]:
-        command = [*words, *where]
+        command, given = [*words, *where], first + given
         ran.append(words)
         if len(ran) > 1:
             result = CliRunner().invoke(app, command, input=given, env=environment, catch_exceptions=False)
@@ -115,6 +116,7 @@ def test_what_is_wrong_is_one_clear_line(server: Server, tmp_path: Path) -> None
     cases = [
         (moorage("project", "list", "--server", server.base, "--root", "x"), 2, "one or the other"),
         (moorage("project", "list", "--server", "example.com"), 2, "is an address such as"),
+        (moorage("project", "list", "--server", "http://[x"), 2, "is an address such as"),
         (moorage("project", "list", "--server", "http://127.0.0.1:9"), 1, "does not answer"),
         (moorage("user", "list", "--server", server.base), 1, "Say who you are"),
         (moorage("user", "list", "--server", server.base, "--user", "admin"), 2, "Password is needed"),

@@ -10,13 +10,14 @@ from moorage.core.access import ADMIN, ANONYMOUS, EVERYTHING, Identity
 from moorage.core.errors import Invalid, ObjectUnknown
 from moorage.core.names import parse_name
 from moorage.metadata.grants import AUTHENTICATED, EVERYBODY, principal_names
-from moorage.metadata.projects import is_within
+from moorage.metadata.projects import chain_of, is_within
 from moorage.metadata.robots import find_robot_by_name
 from moorage.metadata.users import find_user_by_name
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from moorage.accounts.explain_plain import PlainRule, PlainRules
     from moorage.core.access import Caller
     from moorage.core.clock import Clock
     from moorage.metadata.database import Database
@@ -32,7 +33,8 @@ class Rule:
     """One rule that had a say about an action.
 
     Attributes:
-        kind: `admin`, `grant`, `public`, `robot`, `scopes`, `system` or `disabled`.
+        kind: `admin`, `grant`, `public`, `robot`, `scopes`, `system` or `disabled`; where no grant counts, the mode
+            (`none` or `htpasswd`).
         gives: whether it allows; else it denies.
         sentence: the same for people.
         grant: the id of which one, for kind `grant`.
@@ -74,11 +76,13 @@ class Explain:
     Args:
         database: facts.
         clock: what has expired.
+        plain: what decides where grants do not; None: they do.
     """
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, plain: PlainRules | None = None) -> None:
         self._database = database
         self._clock = clock
+        self._plain = plain
 
     async def explain(self, caller: Caller, kind: str, principal: str, name: str, action: str) -> Explanation:
         """Whether a principal may do `action` on the repository (or project) `name`, and which rule decided.
@@ -93,6 +97,7 @@ class Explain:
         Raises:
             Invalid, NameInvalid: a word or name that is none.
             ObjectUnknown: there is no such principal, or it is not the caller's business.
+            Conflict: the htpasswd file decides and cannot be read.
         """
         if action not in EVERYTHING:
             raise Invalid(f"An action is one of {', '.join(sorted(EVERYTHING))}.")
@@ -100,6 +105,8 @@ class Explain:
         now = self._clock.now()
 
         def query(connection: Connection) -> Explanation:
+            if self._plain is not None and self._plain.count(connection):
+                return _plainly(connection, self._plain.rule_for(kind, principal), name)
             asks = caller.identity
             oneself = (asks.kind, asks.name) == (kind, principal) and bool(asks.id)
             if not oneself and ADMIN not in decide(connection, asks, name, now).actions:
@@ -113,6 +120,14 @@ class Explain:
             return _explained(connection, decision, action, disabled=disabled)
 
         return await self._database.read(query)
+
+
+def _plainly(connection: Connection, rule: PlainRule, name: str) -> Explanation:
+    """The explanation where no grant counts. Whoever gets to ask is an admin then."""
+    project = chain_of(connection, name)[-1].name
+    told = Rule(rule.mode, rule.gives, rule.sentence)
+    reason = f"{'Allowed' if rule.gives else 'Not allowed'}. {rule.sentence}"
+    return Explanation(rule.gives, tuple(sorted(rule.actions)), project, told, (told,), reason)
 
 
 def _is_foreign(connection: Connection, asks: Identity, robot: Identity, name: str, now: float) -> bool:

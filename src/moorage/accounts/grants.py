@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+
+from sqlalchemy.exc import IntegrityError
 
 from moorage.accounts.decision import decide
 from moorage.accounts.handing_out import Handed, check_handed
@@ -11,7 +13,7 @@ from moorage.accounts.rights import KEEP, Keep, check_hands_out, check_version, 
 from moorage.accounts.token_scopes import is_glob
 from moorage.core.access import ADMIN, DELETE, OVERWRITE, PULL, PUSH, ROLES
 from moorage.core.audit import OK, AuditEntry
-from moorage.core.errors import Denied, Invalid, ObjectUnknown
+from moorage.core.errors import Conflict, Denied, Invalid, ObjectUnknown
 from moorage.core.globs import literal_prefix
 from moorage.metadata.audit import record
 from moorage.metadata.grants import (
@@ -24,6 +26,7 @@ from moorage.metadata.grants import (
     add_grant,
     change_grant,
     find_grant,
+    find_same,
     list_grants,
     list_grants_of,
     principal_id,
@@ -46,6 +49,7 @@ if TYPE_CHECKING:
 ACTIONS = (PULL, PUSH, OVERWRITE, DELETE, ADMIN)
 KINDS = ("user", "group", "robot", *NAMELESS)
 _UNKNOWN = "There is no such grant or project, or it is not yours to see."
+_AT_ONCE = "Somebody made a grant at this moment that says the same; read them again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +114,7 @@ class Grants:
             ObjectUnknown: there is no such project, or the caller may do nothing there.
             Denied: the caller is no admin of it, or is denied something of that.
             Invalid: a value that cannot be, or a principal that there is not.
+            Conflict: a grant says so already, whatever its note and its end; the error names it.
         """
         return (await self.replace(caller, project_id, (), (wanted,)))[0]
 
@@ -125,7 +130,7 @@ class Grants:
             wanted: what is to come.
 
         Raises:
-            ObjectUnknown, Denied, Invalid: as for `create`.
+            ObjectUnknown, Denied, Invalid, Conflict: as for `create`.
         """
         check_hands_out(caller)
 
@@ -202,6 +207,7 @@ class Grants:
             Denied: the caller is no admin of its project, or is denied something of what it allows.
             Invalid: a value that cannot be.
             PreconditionFailed: the grant has another version.
+            Conflict: another grant says what this one would say.
         """
         check_hands_out(caller)
         values = self._values(wanted)
@@ -212,6 +218,7 @@ class Grants:
             check_version(version, found.grant.version)
             if not values:
                 return found
+            _check_alone(connection, replace(found.grant, **values))
             change_grant(connection, row, values)
             made = _shown(connection, row)
             if made.grant.words() - found.grant.words() or "expires_at" in values:
@@ -219,7 +226,10 @@ class Grants:
             record(connection, _entry("grant.update", caller, made), self._clock.now())
             return made
 
-        return await self._database.write(change)
+        try:
+            return await self._database.write(change)
+        except IntegrityError as error:
+            raise Conflict(_AT_ONCE) from error
 
     async def delete(self, caller: Caller, row: int, version: int | None = None) -> None:
         """Remove a grant.
@@ -255,7 +265,10 @@ class Grants:
             caller.name,
             checked_expiry(wanted.expires_at, now),
         )
-        made = _shown(connection, add_grant(connection, new, now))
+        row = add_grant(connection, new, now)
+        if row is None:
+            raise _said_already(find_same(connection, new))
+        made = _shown(connection, row)
         self._check_handed(connection, caller, made.grant)
         record(connection, _entry("grant.create", caller, made), now)
         return made
@@ -356,6 +369,19 @@ def _principal(connection: Connection, wanted: WantedGrant, project: str) -> int
     if wanted.kind == EVERYBODY and wanted.effect == ALLOW and words != {PULL}:
         raise Invalid("Anonymous can be allowed to pull, nothing else: the role reader.")
     return found
+
+
+def _check_alone(connection: Connection, grant: Grant) -> None:
+    """Refuse what another grant says already."""
+    same = find_same(connection, grant)
+    if same is not None and same != grant.id:
+        raise _said_already(same)
+
+
+def _said_already(row: int | None) -> Conflict:
+    if row is None:
+        return Conflict(_AT_ONCE)
+    return Conflict(f"Grant {row} says the same already; change its end or note instead.", {"grant": row})
 
 
 def _named(connection: Connection, found: list[Grant]) -> list[ShownGrant]:

@@ -8,28 +8,29 @@ for what the new document says too, so that importing twice is as good as once, 
 
 from __future__ import annotations
 
+import functools
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from moorage.accounts.grants import Grants, ShownGrant, WantedGrant
+from moorage.accounts.policy_rendering import DELETING, NOTE, PULLING, PUSHING, VERSIONS, Rendered, render
 from moorage.core.access import DELETE, OVERWRITE, PULL, PUSH
-from moorage.core.errors import Invalid
+from moorage.core.errors import Conflict, Invalid
 from moorage.metadata.grants import ALLOW, AUTHENTICATED, DENY, EVERYBODY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from moorage.core.access import Caller
 
 MOST_STATEMENTS = 100
-VERSIONS = ("2012-10-17", "2008-10-17")
-NOTE = "policy "
-"""How the note of an imported grant begins; the statement's `Sid` follows."""
 
-_PULL = frozenset({"ecr:batchgetimage", "ecr:getdownloadurlforlayer"})
-_PUSH = frozenset({"ecr:putimage", "ecr:initiatelayerupload", "ecr:uploadlayerpart", "ecr:completelayerupload"})
-_DELETE = frozenset({"ecr:batchdeleteimage"})
+_TRIES = 3
+"""How often an import begins anew where others change the same grants."""
+
+_PULL, _PUSH, _DELETE = (frozenset(word.lower() for word in words) for words in (PULLING, PUSHING, DELETING))
 _PARTS = ((_PULL, (PULL,)), (_PUSH, (PUSH, OVERWRITE)), (_DELETE, (DELETE,)))
 _COME_ALONG = frozenset(
     {"ecr:batchchecklayeravailability", "ecr:describeimages", "ecr:listimages", "ecr:describerepositories"}
@@ -68,7 +69,7 @@ class Imported:
 
 
 class PolicyDocuments:
-    """The use case of importing a policy document.
+    """The use cases of policy documents.
 
     Args:
         grants: makes the grants, and says who may.
@@ -102,27 +103,100 @@ class PolicyDocuments:
         Raises:
             ObjectUnknown, Denied: as for `Grants.create`.
             Invalid: a principal that there is not, or a pattern outside of the project.
+            Conflict: others granted the same all the while.
         """
         wanted, problems = read_document(document, repository, principals or {})
-        there = await self._imported(caller, project_id, repository)
-        known = {_key(shown): shown.grant.id for shown in there}
-        fresh = [grant for grant in wanted if _wanted_key(grant) not in known]
-        kept = {known[_wanted_key(grant)] for grant in wanted if _wanted_key(grant) in known}
-        old = [shown.grant.id for shown in there if shown.grant.id not in kept]
+        once = functools.partial(
+            self._once, caller, project_id, repository, wanted, problems, partial=partial, dry_run=dry_run
+        )
+        for _ in range(_TRIES - 1):
+            with suppress(Conflict):  # somebody granted the same at this moment
+                return await once()
+        return await once()
+
+    async def show(self, caller: Caller, project_id: int, *, repository: str = "") -> Rendered:
+        """The document whose import makes the grants that imports for a repository made.
+
+        Args:
+            caller: an admin of the project.
+            project_id: where.
+            repository: as it was given for the import.
+
+        Raises:
+            ObjectUnknown, Denied: as for `Grants.list`.
+        """
+        return render([one for one in await self._there(caller, project_id, repository) if is_imported(one)])
+
+    async def _once(
+        self,
+        caller: Caller,
+        project_id: int,
+        repository: str,
+        wanted: Sequence[WantedGrant],
+        problems: Sequence[Problem],
+        *,
+        partial: bool,
+        dry_run: bool,
+    ) -> Imported:
+        there = await self._there(caller, project_id, repository)
+        plan = _plan(wanted, there)
+        problems = (*problems, *plan.problems)
         stop = bool(problems) and (not partial or any(problem.denies for problem in problems))
         if stop or dry_run:
-            return Imported((), tuple(sorted(kept)), () if stop else tuple(old), tuple(problems))
-        made = await self._grants.replace(caller, project_id, old, fresh) if old or fresh else []
-        return Imported(tuple(one.grant.id for one in made), tuple(sorted(kept)), tuple(old), tuple(problems))
+            return Imported((), plan.kept, () if stop else plan.old, problems)
+        made: list[ShownGrant] = []
+        if plan.old or plan.fresh:
+            made = await self._grants.replace(caller, project_id, plan.old, plan.fresh)
+        return Imported(tuple(one.grant.id for one in made), plan.kept, plan.old, problems)
 
-    async def _imported(self, caller: Caller, project_id: int, repository: str) -> list[ShownGrant]:
-        """The grants that earlier imports made for a repository."""
+    async def _there(self, caller: Caller, project_id: int, repository: str) -> list[ShownGrant]:
+        """The grants for a repository, whoever made them."""
         found: list[ShownGrant] = []
         after = 0
         while page := await self._grants.list(caller, project_id, after=after, limit=500):
-            found += [one for one in page if one.grant.note.startswith(NOTE) and one.grant.pattern == repository]
+            found += [one for one in page if one.grant.pattern == repository]
             after = page[-1].grant.id
         return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What is to become of the grants for a repository; `old` are ids of imported ones that go."""
+
+    fresh: tuple[WantedGrant, ...]
+    kept: tuple[int, ...]
+    old: tuple[int, ...]
+    problems: tuple[Problem, ...]
+
+
+def _plan(wanted: Sequence[WantedGrant], there: Sequence[ShownGrant]) -> _Plan:
+    """Compare what a document says with what there is. What somebody granted by hand stays, and is not said again."""
+    imported = {shown.grant.id: shown for shown in there if is_imported(shown)}
+    by_hand = {_said(shown): shown for shown in there if shown.grant.id not in imported}
+    known = {(_said(shown), shown.grant.note, shown.grant.expires_at): row for row, shown in imported.items()}
+    fresh, kept, problems = [], set(), []
+    for grant in wanted:
+        said = _wanted_said(grant)
+        other = by_hand.get(said)
+        if other is not None and other.grant.expires_at is not None:
+            problems.append(Problem(grant.note.removeprefix(NOTE), _ends(other), grant.effect == DENY))
+        elif other is not None:
+            kept.add(other.grant.id)
+        elif (said, grant.note, None) in known:
+            kept.add(known[said, grant.note, None])
+        else:
+            fresh.append(grant)
+    old = sorted(imported.keys() - kept)
+    return _Plan(tuple(fresh), tuple(sorted(kept)), tuple(old), tuple(problems))
+
+
+def is_imported(shown: ShownGrant) -> bool:
+    """Whether a document made that grant, so that another one may remove it."""
+    return shown.grant.note.startswith(NOTE)
+
+
+def _ends(shown: ShownGrant) -> str:
+    return f"Grant {shown.grant.id} says the same, but has an end; take that away, or remove the grant."
 
 
 def read_document(
@@ -144,12 +218,13 @@ def read_document(
     ]
     if document.get("Version", VERSIONS[1]) not in VERSIONS:
         problems.append(Problem("", f"The Version is none of {', '.join(VERSIONS)}."))
-    grants: dict[WantedGrant, None] = {}
+    grants: dict[tuple[str, ...], WantedGrant] = {}
     for number, statement in enumerate(listed, 1):
         reading = _Statement(statement, number, principals)
-        grants.update(dict.fromkeys(replace(grant, pattern=repository) for grant in reading.grants()))
+        for grant in reading.grants():
+            grants.setdefault(_wanted_said(grant), replace(grant, pattern=repository))
         problems += reading.problems
-    return list(grants), problems
+    return list(grants.values()), problems
 
 
 class _Statement:
@@ -249,10 +324,10 @@ def _sid(statement: Mapping[str, object], number: int) -> str:
     return sid[:100] if isinstance(sid, str) and sid.isprintable() and sid else f"#{number}"
 
 
-def _key(shown: ShownGrant) -> tuple[str, ...]:
+def _said(shown: ShownGrant) -> tuple[str, ...]:
     grant = shown.grant
-    return grant.note, grant.principal_kind, shown.principal, grant.effect, grant.role, grant.actions
+    return grant.principal_kind, shown.principal, grant.effect, grant.role, grant.actions
 
 
-def _wanted_key(grant: WantedGrant) -> tuple[str, ...]:
-    return grant.note, grant.kind, grant.principal, grant.effect, grant.role, ",".join(grant.actions)
+def _wanted_said(grant: WantedGrant) -> tuple[str, ...]:
+    return grant.kind, grant.principal, grant.effect, grant.role, ",".join(grant.actions)

@@ -29,6 +29,7 @@ from moorage.metadata.projects import (
     NewProject,
     Project,
     add_project,
+    chain_of,
     change_project,
     find_project,
     find_project_by_name,
@@ -194,8 +195,11 @@ class Projects:
 
         One of the same name that is made later is another project: tokens given for this one do not work there.
 
+        What a project bounds (its settings) is bounded for its admins too, and what is nested in it goes to the one
+        above; so it is removed by who could have made it, as `admin` reaches nothing outside of a project.
+
         Args:
-            caller: an admin of the project that it lies in, or of the system.
+            caller: an admin of it and of the project that it lies in, or of the system.
             row: its id.
             version: the one that the caller looked at; None for any.
             force: remove its repositories (not those of projects nested in it) with manifests, tags and links, some
@@ -203,7 +207,7 @@ class Projects:
 
         Raises:
             ObjectUnknown, PreconditionFailed: as for `change`.
-            Denied: the caller is no admin there; the root.
+            Denied: the caller is no admin there, or is denied to pull something of what would be public; the root.
             Conflict: it has repositories, and `force` is not given.
         """
         check_unlimited(caller)
@@ -254,7 +258,13 @@ class Projects:
         return project
 
     def _removable(self, connection: Connection, caller: Caller, row: int, version: int | None) -> Project:
-        project = self._manageable(connection, caller, row)
+        project, now = self._manageable(connection, caller, row), self._clock.now()
+        above = chain_of(connection, project.name)[-2]
+        if not _is_admin(connection, caller, above.name, now):
+            raise Denied(f"Only an admin of the project that {project.name} lies in may remove it.")
+        if above.public and not project.public:
+            handed = Handed(project.name, "", frozenset({PULL}), EVERYBODY)
+            check_handed(connection, caller, [handed], now)
         check_version(version, project.version)
         return project
 

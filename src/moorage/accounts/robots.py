@@ -134,7 +134,7 @@ class Robots:
             if row is None:
                 raise Conflict(f"There is a robot {name} already.")
             add_secret(connection, row, hash_secret(secret), now)
-            for permission in permissions:
+            for permission in permissions:  # one that is named twice is granted once
                 add_grant(connection, as_grant(connection, row, project, permission, caller.name), now)
             check_in_place_of(connection, caller, row, now)
             detail: dict[str, object] = {

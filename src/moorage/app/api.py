@@ -10,10 +10,11 @@ from moorage.http.api.door import ApiDoor
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from moorage.accounts.explain_plain import PlainRules
     from moorage.accounts.login import Login
     from moorage.auth.passwords import Passwords
     from moorage.auth.ports import Attempts, Authenticator, CertificateOwners
-    from moorage.auth.settings import LocalSettings
+    from moorage.auth.settings import HtpasswdSettings, LocalSettings
     from moorage.core.audit import AuditEntry
     from moorage.core.clock import Clock
     from moorage.http.request_limit import RequestLimit
@@ -27,6 +28,8 @@ class ApiParts:
     Attributes:
         database, clock: facts and time.
         mode: "none", "htpasswd", "token" or "local", as in the settings.
+        htpasswd: the file of the second; None in the others.
+        guessed: "none" is only what nobody said otherwise: a server may have been started with accounts.
         authenticator: says who asks; None where the registry is open.
         login: checks names and passwords; None where there are no accounts of our own.
         local: settings of these; None likewise.
@@ -41,6 +44,8 @@ class ApiParts:
     database: Database
     clock: Clock
     mode: str = "none"
+    htpasswd: HtpasswdSettings | None = None
+    guessed: bool = False
     authenticator: Authenticator | None = None
     login: Login | None = None
     local: LocalSettings | None = None
@@ -80,6 +85,7 @@ def services(parts: ApiParts) -> dict[type, object]:
     from moorage.accounts.policy_document import PolicyDocuments
     from moorage.accounts.projects import Projects
     from moorage.accounts.robots import Robots
+    from moorage.accounts.search import Search
     from moorage.accounts.sessions import Sessions
     from moorage.accounts.trust_rules import TrustRules
     from moorage.accounts.users import Users
@@ -93,7 +99,7 @@ def services(parts: ApiParts) -> dict[type, object]:
         AccessTokens: AccessTokens(database, clock, longest),
         AuditLog: AuditLog(database),
         AuditReaders: AuditReaders(database, policy),
-        Explain: Explain(database, clock),
+        Explain: Explain(database, clock, _plain_rules(parts)),
         Grants: Grants(database, clock),
         Groups: Groups(database, clock),
         KeyRing: KeyRing(database, clock, parts.local),
@@ -101,10 +107,24 @@ def services(parts: ApiParts) -> dict[type, object]:
         PolicyDocuments: PolicyDocuments(Grants(database, clock)),
         Projects: Projects(database, clock),
         Robots: Robots(database, clock, policy),
+        Search: Search(database, clock),
         SessionDoor: SessionDoor(parts.login, Sessions(database, clock)),
         TrustRules: TrustRules(database, clock, policy, _plain_issuers(parts.local)),
         Users: Users(database, clock, _passwords(parts), parts.attempts),
     }
+
+
+def _plain_rules(parts: ApiParts) -> PlainRules | None:
+    """What decides where grants do not."""
+    if parts.mode == "local":
+        return None
+    from moorage.accounts.explain_plain import PlainRules
+    from moorage.auth.htpasswd import has_user
+
+    def is_user(name: str) -> bool:
+        return parts.htpasswd is not None and has_user(parts.htpasswd, name)
+
+    return PlainRules(parts.mode, is_user, guessed=parts.guessed)
 
 
 def _plain_issuers(local: LocalSettings | None) -> frozenset[str]:

@@ -67,9 +67,15 @@ def local_api(settings: Settings) -> LocalApi:
         return caller
 
     database = open_database(url)
-    return LocalApi(
-        build(services(ApiParts(database, SystemClock(), settings.auth, local=_local(settings))), system), database
+    parts = ApiParts(
+        database,
+        SystemClock(),
+        settings.auth,
+        settings.htpasswd,
+        guessed=settings.auth == "none",  # `--auth` of the server's command line stands in no file
+        local=_local(settings),
     )
+    return LocalApi(build(services(parts), system), database)
 
 
 def _person() -> str:

@@ -21,6 +21,7 @@ from typing import TextIO
 import bcrypt
 
 from moorage.auth.settings import HtpasswdSettings
+from moorage.core.errors import Conflict
 from moorage.telemetry.logs import logger
 
 _log = logger(__name__)
@@ -74,6 +75,19 @@ def parse(data: bytes) -> Parsed:
         else:
             parsed.entries[user] = text.encode()
     return parsed
+
+
+def has_user(settings: HtpasswdSettings, user: str) -> bool:
+    """Whether the file has that user at this moment; for who asks seldom.
+
+    Raises:
+        Conflict: it cannot be read.
+    """
+    try:
+        with settings.path.open("rb") as file:
+            return user in parse(file.read(_LARGEST)).entries
+    except OSError as error:
+        raise Conflict(f"The htpasswd file cannot be read ({error.strerror}); see auth.htpasswd.path.") from error
 
 
 def _is_cut_off(text: str) -> bool:

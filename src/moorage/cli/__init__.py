@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from moorage import __version__
-from moorage.cli import access, audit, config, grant, group, k8s, key, project, robot, serve, token, trust, user
+from moorage.cli import access, audit, config, grant, group, k8s, key, project, robot, search, serve, token, trust, user
 
 app = typer.Typer(name="moorage", help="A container image registry.", no_args_is_help=True, add_completion=True)
 app.command("serve")(serve.serve)
@@ -21,6 +21,7 @@ app.add_typer(k8s.app, name="k8s")
 app.add_typer(project.app, name="project")
 app.add_typer(grant.app, name="grant")
 app.add_typer(access.app, name="access")
+app.add_typer(search.app)
 app.add_typer(audit.app, name="audit")
 app.add_typer(key.app, name="key")
 

@@ -8,22 +8,20 @@ import typer
 
 from moorage.cli.client import Client, command
 
-app = typer.Typer(help="Ask why somebody may do something, or may not.", no_args_is_help=True)
+app = typer.Typer(help="Ask who you are, and why somebody may do something or may not.", no_args_is_help=True)
 
 
-@app.callback()
-def _group() -> None:
-    """Ask why somebody may do something, or may not."""
-
-
-@command(app, "explain")
+@command(app, "explain", failure=2)
 def explain_access(
     client: Client,
     whom: Annotated[str, typer.Argument(help="A user, a robot, anonymous or authenticated.", show_default=False)],
     repository: Annotated[str, typer.Argument(help="Its name, whether it exists or not.", show_default=False)],
     action: Annotated[str, typer.Argument(help="pull, push, overwrite, delete or admin.", show_default=False)],
 ) -> None:
-    """Say which rule decides; ends with status 1 where it is not allowed."""
+    """Say which rule decides. Status 0: allowed; 1: not allowed; 2: there is no answer.
+
+    There is none about a user or robot that does not exist, an action that is none, or from a server that is away.
+    """
     nameless = whom in ("anonymous", "authenticated")
     kind = whom if nameless else "robot" if "+" in whom else "user"
     query = {
@@ -41,3 +39,9 @@ def explain_access(
             typer.echo(f"  {'for it' if rule['gives'] else 'against it'}: {rule['sentence']}")
     if not found["allowed"]:
         raise typer.Exit(1)
+
+
+@command(app, "whoami")
+def who_am_i(client: Client) -> None:
+    """Print who you are to the registry, by which credential, and your groups."""
+    client.show(client.call("GET", "/me"))

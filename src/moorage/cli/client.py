@@ -30,6 +30,8 @@ PAGE = 500
 SECONDS = 60.0
 """How long a server may take for an answer."""
 
+_NOT_READ = "MOORAGE_PASSWORD is not read; use --password-stdin, or type the password when asked."
+
 Server = Annotated[
     str | None,
     typer.Option(
@@ -38,16 +40,18 @@ Server = Annotated[
 ]
 User = Annotated[
     str | None,
-    typer.Option(
-        envvar="MOORAGE_USER", help="Who asks the server. MOORAGE_PASSWORD has the password.", show_default=False
-    ),
+    typer.Option(envvar="MOORAGE_USER", help="Who asks the server; the password is prompted for.", show_default=False),
 ]
-PasswordStdin = Annotated[bool, typer.Option("--password-stdin", help="Read that user's password from standard input.")]
+PasswordStdin = Annotated[bool, typer.Option("--password-stdin", help="Read it, or a token, from standard input.")]
 Config = Annotated[
     Path | None, typer.Option(help="The local registry's YAML file, as `moorage serve` takes it.", show_default=False)
 ]
 Root = Annotated[Path | None, typer.Option(help="The local registry's root directory.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print what the API answers, for programs.")]
+
+
+class Failed(typer.Exit):
+    """A command ends because what it was to do cannot be done; why was said."""
 
 
 def fail(sentence: str, status: int = 1) -> NoReturn:
@@ -56,9 +60,12 @@ def fail(sentence: str, status: int = 1) -> NoReturn:
     Args:
         sentence: for people.
         status: 1 for a refusal, 2 for a command line that makes no sense.
+
+    Raises:
+        Failed: always.
     """
     typer.echo(f"moorage: {sentence}", err=True)
-    raise typer.Exit(status)
+    raise Failed(status)
 
 
 class Client:
@@ -197,7 +204,7 @@ class Client:
         for place in problem.get("errors", ()):
             sentence += f"\n  {place.get('place', '')}: {place.get('message', '')}"
         if answer.status_code == 401 and "authorization" not in answer.request.headers:
-            sentence += " Say who you are with --user, and the password with MOORAGE_PASSWORD or --password-stdin."
+            sentence += " Say who you are with --user; a password or token is read with --password-stdin."
         fail(sentence)
 
 
@@ -207,7 +214,7 @@ def written(name: str, value: Any) -> str:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, str) and (name == "at" or name.endswith(("_at", "_since"))):
+    if isinstance(value, str) and (name == "at" or name.endswith(("_at", "_since", "_from"))):
         return value[:19].replace("T", " ")  # RFC 3339, in UTC
     if isinstance(value, list):
         return ", ".join(written("", each) for each in value)
@@ -229,12 +236,13 @@ def moment(text: str | None) -> str | None:
     return (found if found.tzinfo else found.replace(tzinfo=UTC)).isoformat()
 
 
-def command(app: typer.Typer, name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def command(app: typer.Typer, name: str, *, failure: int = 1) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Make a function a command of the API: it gets a `Client` first, and the command the options that say of what.
 
     Args:
         app: the group.
         name: of the command.
+        failure: the status where the API refuses or does not answer; another than 1 where 1 is an answer.
     """
 
     def made(function: Callable[..., None]) -> Callable[..., None]:
@@ -249,8 +257,11 @@ def command(app: typer.Typer, name: str) -> Callable[[Callable[..., None]], Call
 
         @functools.wraps(function)
         def run(**given: Any) -> None:
-            with connected(**{each.name: given.pop(each.name) for each in added}) as client:
-                function(client, **given)
+            try:
+                with connected(**{each.name: given.pop(each.name) for each in added}) as client:
+                    function(client, **given)
+            except Failed as failed:
+                raise typer.Exit(max(failed.exit_code, failure)) from None
 
         run.__signature__ = inspect.Signature([*own, *added])  # type: ignore[attr-defined]
         run.__annotations__ = {each.name: each.annotation for each in [*own, *added]}
@@ -306,17 +317,29 @@ def read_secret(prompt: str, *, from_stdin: bool, twice: bool = False) -> str:
 def _remote(server: str, user: str | None, *, from_stdin: bool) -> httpx.AsyncClient:
     import httpx
 
-    if not server.startswith(("http://", "https://")):
-        fail("--server is an address such as https://registry.example.com.", 2)
-    password = os.environ.get("MOORAGE_PASSWORD")
-    if from_stdin or (user and password is None):
-        password = read_secret("Password", from_stdin=from_stdin)
+    _check_address(server)
+    if "MOORAGE_PASSWORD" in os.environ:
+        typer.echo(f"moorage: {_NOT_READ}", err=True)
+    password = read_secret("Password", from_stdin=from_stdin) if user or from_stdin else None
     headers, auth = {"accept": "application/json"}, None
     if user and password is not None:
         auth = httpx.BasicAuth(user, password)
     elif password is not None:
         headers["authorization"] = f"Bearer {password}"  # a token tells by itself whose it is
     return httpx.AsyncClient(base_url=server.rstrip("/"), headers=headers, auth=auth, timeout=SECONDS)
+
+
+def _check_address(server: str) -> None:
+    """End where it is none, or has a password in it: what is in a command line others can read."""
+    try:
+        parts = urlsplit(server)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        usable = False
+    if not usable:
+        fail("--server is an address such as https://registry.example.com.", 2)
+    if parts.username is not None or parts.password is not None:
+        fail("--server takes no name or password; name yourself with --user, and give the password when asked.", 2)
 
 
 @contextmanager

@@ -26,7 +26,7 @@ what only a file can say is in [configuration.md](configuration.md).
 |---|---|
 | 0 | Done; for `serve`: ended by SIGTERM or SIGINT. |
 | 1 | Refused, with the reason on standard error: a wrong configuration, an address that is taken, no database. |
-| 2 | The command line itself cannot be understood. |
+| 2 | The command line itself cannot be understood; for `access explain`: there is no answer, whatever the reason. |
 
 | signal to `moorage serve` | effect |
 |---|---|
@@ -37,7 +37,7 @@ what only a file can say is in [configuration.md](configuration.md).
 |---|---|
 | `MOORAGE_ROOT` | The root directory where neither `--root` nor the file names one. |
 | `MOORAGE_SERVER` | The server that commands of the management API ask; without, they work on the local root. |
-| `MOORAGE_USER`, `MOORAGE_PASSWORD` | Who asks it. A token in the password's place needs no user. |
+| `MOORAGE_USER` | Who asks it. The password is typed, or read with `--password-stdin`; a token needs no user. |
 | `REGISTRY_CONFIGURATION_PATH` | The configuration file where the command line names none. |
 | `REGISTRY_...` | Any key of the configuration, see [configuration.md](configuration.md#rules). |
 """

@@ -79,6 +79,38 @@ def create_grant(
     client.show(made) if client.as_json else client.done(f"made the grant {made['id']}")
 
 
+@command(app, "change")
+def change_grant(
+    client: Client,
+    number: Number,
+    *,
+    role: Annotated[
+        str | None, typer.Option(help="Another role, in place of that or of the actions so far.", show_default=False)
+    ] = None,
+    actions: Annotated[
+        str | None, typer.Option(help="Other actions, with commas (pull,push), likewise.", show_default=False)
+    ] = None,
+    expires: Annotated[
+        str | None, typer.Option(help="When it ends (2030-01-31), in UTC; or never.", show_default=False)
+    ] = None,
+    note: Note = None,
+) -> None:
+    """Change what a grant says. Whom it is for and where it counts stay, and so does what is not named."""
+    body: dict[str, Any] = {}
+    if role is not None:
+        body["role"] = role
+    if actions is not None:
+        body["actions"] = [each.strip() for each in actions.split(",")]
+    if expires is not None:
+        body["expires_at"] = None if expires == "never" else moment(expires)
+    if note is not None:
+        body["note"] = note
+    if not body:
+        fail("Say what is to change: --role, --actions, --expires or --note.", 2)
+    changed = client.call("PATCH", f"/grants/{number}", body=body)
+    client.show(changed) if client.as_json else client.done(f"changed the grant {number}")
+
+
 @command(app, "show")
 def show_grant(client: Client, number: Number) -> None:
     """Print a grant."""

@@ -8,12 +8,17 @@ import typer
 
 from moorage.cli.client import Client, command
 
-app = typer.Typer(help="Replace the key that tokens are signed with.", no_args_is_help=True)
+app = typer.Typer(help="See and replace the keys that tokens are signed with.", no_args_is_help=True)
+
+_COLUMNS = ("kid", "algorithm", "state", "age", "created_at", "signs_from", "ends_at")
+_UNITS = ((86400, "days"), (3600, "hours"), (60, "minutes"))
 
 
-@app.callback()
-def _group() -> None:
-    """Replace the key that tokens are signed with."""
+@command(app, "list")
+def list_keys(client: Client) -> None:
+    """Print keys by when they begin to sign, without their private halves; as JSON with the public ones."""
+    items = client.items("/keys")
+    client.table(items if client.as_json else ({**each, "age": _age(each["age"])} for each in items), _COLUMNS)
 
 
 @command(app, "rotate")
@@ -26,3 +31,8 @@ def rotate_key(
 ) -> None:
     """Make a new key that signs from the next minute on; the old one verifies until its last token has ended."""
     client.show(client.call("POST", "/keys/rotate", body={"at_once": at_once}))
+
+
+def _age(seconds: int) -> str:
+    size, word = next((unit for unit in _UNITS if seconds >= 2 * unit[0]), (1, "seconds"))
+    return f"{seconds // size} {word}"

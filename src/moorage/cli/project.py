@@ -143,6 +143,23 @@ def import_policy(
         raise typer.Exit(1)
 
 
+@command(app, "export-policy")
+def export_policy(
+    client: Client,
+    name: Name,
+    *,
+    repository: Annotated[str | None, typer.Option(help="The one of the import.", show_default=False)] = None,
+) -> None:
+    """Print the policy document that imports came to: `import-policy` of it changes nothing."""
+    import json
+
+    query = {"repository": repository}
+    found = client.call("GET", f"/projects/{find(client, name)['id']}/policy", query=query)
+    for each in found["left_out"]:
+        typer.echo(f"moorage: {each['message']}", err=True)
+    typer.echo(json.dumps(found if client.as_json else found["document"], indent=2, ensure_ascii=False))
+
+
 def _document(file: str) -> Any:
     import json
     import sys

@@ -59,10 +59,11 @@ def list_rules(
     client: Client,
     *,
     robot: Annotated[str | None, typer.Option(help="Only those of this robot.", show_default=False)] = None,
+    prefix: Annotated[str | None, typer.Option(help="Only names that begin with this.", show_default=False)] = None,
 ) -> None:
     """Print rules, by name."""
     row = client.find("/robots", robot, "robot")["id"] if robot is not None else None
-    client.table(client.items("/trust-rules", {"robot_id": row}), _COLUMNS)
+    client.table(client.items("/trust-rules", {"robot_id": row, "prefix": prefix}), _COLUMNS)
 
 
 @command(app, "show")
@@ -77,6 +78,7 @@ def change_rule(
     *,
     name: Name,
     robot: Robot = None,
+    rename: Annotated[str | None, typer.Option(help="Another name.", show_default=False)] = None,
     issuer: Issuer = None,
     audience: Audience = None,
     disabled: Annotated[
@@ -87,7 +89,7 @@ def change_rule(
     condition: Condition = None,
 ) -> None:
     """Change a rule. What is not named stays; conditions are replaced by all of those that are named."""
-    body: dict[str, Any] = {"issuer": issuer, "audience": audience, "disabled": disabled}
+    body: dict[str, Any] = {"name": rename, "issuer": issuer, "audience": audience, "disabled": disabled}
     body["conditions"] = _conditions(equals, glob, condition) or None
     given = {key: value for key, value in body.items() if value is not None}
     if not given:

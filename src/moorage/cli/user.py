@@ -23,6 +23,7 @@ def create_user(
     name: Name,
     email: Email = None,
     admin: Annotated[bool, typer.Option("--admin", help="May do everything on the system.")] = False,
+    disabled: Annotated[bool, typer.Option("--disabled", help="May not log in yet.")] = False,
     no_password: Annotated[
         bool, typer.Option("--no-password", help="Make a user who cannot log in with a password.")
     ] = False,
@@ -31,7 +32,7 @@ def create_user(
     ] = False,
 ) -> None:
     """Make a user. The password is asked for, or comes from standard input."""
-    body: dict[str, Any] = {"name": name, "email": email or "", "admin": admin}
+    body: dict[str, Any] = {"name": name, "email": email or "", "admin": admin, "disabled": disabled}
     if not no_password:
         body["password"] = read_secret(f"Password of {name}", from_stdin=new_password_stdin, twice=True)
     client.show(client.call("POST", "/users", body=body))

@@ -21,8 +21,25 @@ MAX_DEPTH = 100
 """Levels of nesting; the deepest manifest of the field has about ten."""
 
 
-class _Ambiguous(ValueError):
-    pass
+class Ambiguous(ValueError):
+    """A member name stands twice in one object."""
+
+
+def check_members(data: bytes) -> None:
+    """Refuse a document in which an object has two members of one name.
+
+    Args:
+        data: the document; one that is no JSON passes, because whoever reads it will say so.
+
+    Raises:
+        Ambiguous: see above.
+    """
+    try:
+        json.loads(data, object_pairs_hook=_members)
+    except Ambiguous:
+        raise
+    except (ValueError, RecursionError):
+        return
 
 
 def decode_object(data: bytes) -> dict[str, object]:
@@ -37,7 +54,7 @@ def decode_object(data: bytes) -> dict[str, object]:
     try:
         orjson.loads(data)
         value = json.loads(data.decode("utf-8"), object_pairs_hook=_members)
-    except _Ambiguous as error:
+    except Ambiguous as error:
         raise ManifestInvalid(f"The manifest is ambiguous: {error}.") from None
     except (ValueError, RecursionError) as error:
         raise ManifestInvalid(f"The manifest is not valid JSON: {str(error)[:200]}.") from None
@@ -67,7 +84,7 @@ def refuse_look_alikes(members: Mapping[str, object], known: Mapping[str, str]) 
 def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise _Ambiguous("a member name stands twice in one object")
+        raise Ambiguous("a member name stands twice in one object")
     return found
 
 

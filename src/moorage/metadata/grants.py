@@ -24,6 +24,7 @@ NAMELESS = (EVERYBODY, AUTHENTICATED)
 """Principals without a row; what `anonymous` may, everybody may."""
 
 _NAMED = {"user": users, "group": groups, "robot": robots}
+_SAME = ("project_id", "principal_kind", "principal_id", "pattern", "effect", "role", "actions")
 _COLUMNS = (
     grants.c.id,
     grants.c.project_id,
@@ -123,13 +124,17 @@ def grants_to(connection: Connection, identity: Identity, now: float) -> list[Gr
     return _counting(connection, identity, _alive(now))
 
 
-def add_grant(connection: Connection, new: NewGrant, now: float) -> int:
-    """Make a grant; its id."""
+def add_grant(connection: Connection, new: NewGrant, now: float) -> int | None:
+    """Make a grant; its id. None: there is one that says the same, see `find_same`."""
     values = {name: getattr(new, name) for name in new.__slots__}
-    made = insert_new(connection, grants, {**values, "created_at": now, "version": 1}, grants.c.id)
-    if made is None:
-        raise LookupError(new.project_id)
-    return made
+    return insert_new(connection, grants, {**values, "created_at": now, "version": 1}, grants.c.id)
+
+
+def find_same(connection: Connection, new: Grant | NewGrant) -> int | None:
+    """The id of the grant that says the same as another one, whatever its note and its end."""
+    where = (grants.c[name] == getattr(new, name) for name in _SAME)
+    found: int | None = connection.execute(select(grants.c.id).where(*where)).scalar()
+    return found
 
 
 def change_grant(connection: Connection, row: int, values: Mapping[str, Any]) -> None:

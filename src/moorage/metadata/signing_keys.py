@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, insert, or_, select, text, update
+from sqlalchemy import and_, delete, insert, or_, select, text, update
 
 from moorage.metadata.tables_access import signing_keys
 
@@ -49,6 +49,27 @@ def living_keys(connection: Connection, now: float) -> list[KeyRow]:
         .order_by(signing_keys.c.signs_from, signing_keys.c.kid)
     )
     return [KeyRow(*row) for row in connection.execute(alive)]
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKey:
+    """What everybody may know of a key, and when it does what; see `KeyRow`."""
+
+    kid: str
+    algorithm: str
+    public: str
+    created_at: float
+    signs_from: float
+    ends_at: float | None
+
+
+def list_keys(connection: Connection, after: tuple[float, str], limit: int) -> list[PublicKey]:
+    """Keys in the order in which they begin to sign, those that ended too, from behind `(signs_from, kid)`."""
+    key = signing_keys.c
+    columns = (key.kid, key.algorithm, key.public, key.created_at, key.signs_from, key.ends_at)
+    behind = or_(key.signs_from > after[0], and_(key.signs_from == after[0], key.kid > after[1]))
+    statement = select(*columns).where(behind).order_by(key.signs_from, key.kid).limit(limit)
+    return [PublicKey(*row) for row in connection.execute(statement)]
 
 
 def add_key(connection: Connection, key: KeyRow) -> None:

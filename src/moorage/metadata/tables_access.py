@@ -239,11 +239,23 @@ grants = Table(
     Column("version", Integer, nullable=False),
     Index("ix_grants_project_id", "project_id", "id"),
     Index("ix_grants_principal", "principal_kind", "principal_id"),
+    Index(
+        "ix_grants_same",
+        "project_id",
+        "principal_kind",
+        "principal_id",
+        "pattern",
+        "effect",
+        "role",
+        "actions",
+        unique=True,
+    ),
     sqlite_autoincrement=True,
 )
 """`pattern`: empty for the whole project, else a glob that repository names (in full) match; `principal_kind`: user,
 group, robot, and with id 0 anonymous and authenticated; `effect`: allow or deny; `role` is empty where `actions`
-(words with commas between) were chosen one by one. Who removes a principal removes its grants."""
+(words with commas between) were chosen one by one. Nothing is said twice, whatever the note and the end. Who removes a
+principal removes its grants."""
 
 audit = Table(
     "audit",

@@ -14,10 +14,12 @@ from starlette.responses import Response
 
 from moorage import __version__
 from moorage.core.errors import Invalid, RegistryError
+from moorage.core.strict_json import Ambiguous, check_members
 from moorage.http.api.door import REQUEST
-from moorage.http.api.errors import PROBLEM, problem, problem_of
+from moorage.http.api.errors import PROBLEM, BodyAmbiguous, problem, problem_of
 from moorage.http.api.openapi import Index, Operation, describe
 from moorage.http.api.routers import ROUTERS
+from moorage.http.api.times import NO_MOMENT, WRITTEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 PREFIX = "/api/v1"
 DOCUMENT = f"{PREFIX}/openapi.json"
+
+_NOT_AS_DESCRIBED = "The request does not fit the API's description; the places are named in `errors`."
 
 
 def build(services: Mapping[type, object], ask: Ask, prefix: str = "") -> FastAPI:
@@ -48,7 +52,7 @@ def build(services: Mapping[type, object], ask: Ask, prefix: str = "") -> FastAP
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
         servers=[{"url": prefix or "/"}],
         generate_unique_id_function=_operation,
-        dependencies=[Depends(_only_known_parameters)],
+        dependencies=[Depends(_only_known_parameters), Depends(_no_member_twice)],
     )
     application.state.services = dict(services)
     application.state.ask = ask
@@ -87,6 +91,14 @@ async def _only_known_parameters(request: Request) -> None:
         raise Invalid(f"There is no query parameter {', '.join(unknown)[:200]} here.")
 
 
+async def _no_member_twice(request: Request) -> None:
+    """Refuse a body of which the first of two equal members counts for one reader, and the last for another."""
+    try:
+        check_members(await request.body())
+    except Ambiguous as error:
+        raise BodyAmbiguous from error
+
+
 def _id(request: Request) -> str:
     ours = request.scope.get(REQUEST)
     return "" if ours is None else str(ours.id)
@@ -102,12 +114,13 @@ async def _raised(request: Request, error: Exception) -> Response:
 
 
 async def _not_valid(request: Request, error: Exception) -> Response:
-    """422 with the places; never with the values, which may be secrets."""
+    """422 (400 for what is no moment) with the places; never with the values, which may be secrets."""
     found: list[Any] = list(error.errors()) if isinstance(error, RequestValidationError) else []
     errors = [{"place": _place(each["loc"]), "message": str(each["msg"])} for each in found]
-    detail = "The request does not fit the API's description; the places are named in `errors`."
-    body = problem(422, detail, code=Invalid.code, request_id=_id(request), errors=errors)
-    return Response(body, 422, media_type=PROBLEM)
+    status = 400 if any(each["type"] == NO_MOMENT for each in found) else 422
+    detail = WRITTEN if status == 400 else _NOT_AS_DESCRIBED
+    body = problem(status, detail, code=Invalid.code, request_id=_id(request), errors=errors)
+    return Response(body, status, media_type=PROBLEM)
 
 
 def _place(location: tuple[object, ...]) -> str:

@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal
 import orjson
 from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import StreamingResponse
-from pydantic import AwareDatetime
 
 from moorage.accounts.audit_log import AuditFilter, AuditLog, Verdict
 from moorage.accounts.audit_readers import AuditReaders
@@ -16,7 +15,7 @@ from moorage.accounts.rights import check_system_admin
 from moorage.core.errors import Invalid
 from moorage.http.api.paging import Paged
 from moorage.http.api.shapes import MOST_ID, PlainQuery, Shown, given
-from moorage.http.api.times import Moment, as_seconds
+from moorage.http.api.times import GivenMoment, Moment, as_seconds
 from moorage.http.api.who import Known
 from moorage.metadata.audit_chain import Mark, Row
 
@@ -26,7 +25,7 @@ AuditOf = Annotated[AuditLog, given(AuditLog)]
 ReadersOf = Annotated[AuditReaders, given(AuditReaders)]
 LINES = "application/jsonl"
 
-GivenTime = Annotated[AwareDatetime | None, Query(description="RFC 3339, with its offset from UTC.")]
+GivenTime = Annotated[GivenMoment | None, Query(description="RFC 3339, with its offset from UTC.")]
 
 
 class EntryShown(Shown):

@@ -29,6 +29,14 @@ class BodyTooLarge(RegistryError):
     default = "The body of the request is larger than the management API accepts."
 
 
+class BodyAmbiguous(RegistryError):
+    """A request whose body two readers may understand in two ways."""
+
+    code = "INVALID"
+    status = 400
+    default = "A member name stands twice in one object of the body; write each member once."
+
+
 def problem(
     status: int,
     detail: str,

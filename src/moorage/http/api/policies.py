@@ -1,14 +1,14 @@
-"""`/api/v1/projects/{project_id}/policy`: repository policy documents of ECR, imported as grants."""
+"""`/api/v1/projects/{project_id}/policy`: repository policy documents of ECR, imported as grants and back."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import ConfigDict, Field
 
 from moorage.accounts.policy_document import PolicyDocuments
-from moorage.http.api.shapes import Body, ObjectId, Shown, Text, given
+from moorage.http.api.shapes import Body, ObjectId, PlainQuery, Shown, Text, given
 from moorage.http.api.who import Known
 
 router = APIRouter(tags=["projects"])
@@ -67,10 +67,41 @@ class ImportedPolicy(Shown):
     problems: list[PolicyProblem]
 
 
+class LeftOutShown(Shown):
+    """A grant that an import made and somebody changed since to what no policy says."""
+
+    grant: int
+    message: str
+
+
+class PolicyShown(Shown):
+    """A document that makes the same grants when it is imported; `left_out`: what it would remove instead."""
+
+    document: dict[str, Any]
+    repository: str
+    left_out: list[LeftOutShown]
+
+
+DocumentsOf = Annotated[PolicyDocuments, given(PolicyDocuments)]
+
+
+@router.get("/projects/{project_id}/policy")
+async def show_policy(
+    caller: Known,
+    documents: DocumentsOf,
+    project_id: ObjectId,
+    repository: Annotated[PlainQuery, Query(description="As it was given for the import.")] = "",
+) -> PolicyShown:
+    """The policy document that imports come to; without statements where there was none. For admins of the project."""
+    found = await documents.show(caller, project_id, repository=repository)
+    left_out = [LeftOutShown.model_validate(each) for each in found.left_out]
+    return PolicyShown(document=found.document, repository=repository, left_out=left_out)
+
+
 @router.put("/projects/{project_id}/policy")
 async def import_policy(
     caller: Known,
-    documents: Annotated[PolicyDocuments, given(PolicyDocuments)],
+    documents: DocumentsOf,
     project_id: ObjectId,
     body: PolicyImport,
 ) -> ImportedPolicy:

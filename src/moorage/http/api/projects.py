@@ -143,7 +143,7 @@ async def delete_project(
     *,
     force: Annotated[bool, Query(description="Remove its repositories too; without, 409 where it has any.")] = False,
 ) -> None:
-    """Remove a project with its grants and robots; projects nested in it stay."""
+    """Remove a project with its grants and robots; for admins of the one that it lies in. Nested ones stay."""
     await projects.delete(caller, project_id, version, force=force)
 
 
