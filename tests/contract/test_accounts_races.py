@@ -124,13 +124,15 @@ async def test_nobody_who_goes_leaves_grants_behind(databases: tuple[Database, .
     one, other = databases
     granting = Grants(one, CLOCK)
     for _ in range(ROUNDS):
-        project = await add_project(one, unique("team"))
+        team = unique("team")
+        project = await add_project(one, team)
         row, name = await principal(one, kind)
-        wanted = WantedGrant(kind, name, role="reader")
+        wanted = [WantedGrant(kind, name, pattern=f"{team}/{number}", role="reader") for number in range(7)]
+        await granting.create(ADMIN_CALLER, project, wanted[0])
         results = await outcomes(
-            *(granting.create(ADMIN_CALLER, project, wanted) for _ in range(3)),
+            *(granting.create(ADMIN_CALLER, project, each) for each in wanted[1:4]),
             remove(other, kind, row),
-            *(granting.create(ADMIN_CALLER, project, wanted) for _ in range(3)),
+            *(granting.create(ADMIN_CALLER, project, each) for each in wanted[4:]),
         )
         assert results.keys() <= {"done", Invalid.__name__}
         assert await one.read(partial(grants_of, kind=kind, row=row)) == []
@@ -150,12 +152,14 @@ async def test_a_project_takes_the_grants_of_its_robots_with_it(databases: tuple
         home = unique("team")
         project, nested = await add_project(one, home), await add_project(one, f"{home}/nested")
         robot = (await robots.create(ADMIN_CALLER, f"{home}+ci")).robot
-        wanted = WantedGrant("robot", robot.name, role="reader")
-        await granting.create(ADMIN_CALLER, nested, wanted)
+        wanted = [
+            WantedGrant("robot", robot.name, pattern=f"{home}/nested/{number}", role="reader") for number in range(7)
+        ]
+        await granting.create(ADMIN_CALLER, nested, wanted[0])
         results = await outcomes(
-            *(granting.create(ADMIN_CALLER, nested, wanted) for _ in range(3)),
+            *(granting.create(ADMIN_CALLER, nested, each) for each in wanted[1:4]),
             Projects(other, CLOCK).delete(ADMIN_CALLER, project),
-            *(granting.create(ADMIN_CALLER, nested, wanted) for _ in range(3)),
+            *(granting.create(ADMIN_CALLER, nested, each) for each in wanted[4:]),
         )
         assert results.keys() <= {"done", Invalid.__name__}
         assert await one.read(partial(grants_of, kind="robot", row=robot.id)) == []
