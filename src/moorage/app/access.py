@@ -138,6 +138,7 @@ def _local(
     from moorage.accounts.refresh import RefreshTokens
     from moorage.accounts.sight import DatabaseSight
     from moorage.app.oidc import Oidc
+    from moorage.app.ui import UiParts, pages_door
     from moorage.auth.keys import master_key
     from moorage.auth.passwords import Passwords
     from moorage.auth.registry_tokens import TokenReader
@@ -166,6 +167,7 @@ def _local(
     policy = DatabasePolicy(database, clock)
     issue = Issue(policy, keys, local, journal, clock)
     refresh = RefreshTokens(database, clock, local, journal)
+    pages = UiParts(local, database, clock, login, oidc, journal, limit)
     return Access(
         DatabaseSight(database, clock),
         login,
@@ -174,7 +176,7 @@ def _local(
         passwords,
         counted,
         certificates=_certificates(local, database, clock, watch),
-        doors=[TokenDoor(login, issue, refresh, keys, local.service, limit), oidc.door()],
+        doors=[TokenDoor(login, issue, refresh, keys, local.service, limit), pages_door(pages)],
         starts=[keys.load],
         tasks=[keys.run],
         closes=[oidc.close, *(each.close for each in sources)],
