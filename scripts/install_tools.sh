@@ -14,6 +14,8 @@ packages="
 apache2-utils    htpasswd
 buildah          buildah
 busybox-static   busybox
+chromium         chromium
+chromium-driver  chromedriver
 containerd       ctr
 crun             crun
 curl             curl
