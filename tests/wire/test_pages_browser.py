@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.needs("chromium", "chromedriver"), pytest.mark.timeout
 def test_a_browser_gets_a_token_with_a_password_and_with_a_provider(tmp_path: Path) -> None:
     port = free_port()
     with dex(tmp_path / "dex", [f"http://127.0.0.1:{port}/login/oidc/corp/callback"]) as provider:
-        corp = {"name": "corp", "issuer": provider.issuer, "clientid": CLIENT, "clientsecret": SECRET}
+        corp: dict[str, Any] = {"name": "corp", "issuer": provider.issuer, "clientid": CLIENT, "clientsecret": SECRET}
         corp |= {"title": "Corp", "usernameclaim": ["email"]}
         how: dict[str, Any] = {"config": {"auth": {"local": {"oidc": [corp]}}}, "port": port}
         with serving(tmp_path / "server", **how) as server, chromium(tmp_path / "browser") as browser:

@@ -22,7 +22,7 @@ def test_from_a_provider_to_a_token(tmp_path: Path, prefix: str) -> None:
     port = free_port()
     with dex(tmp_path / "dex", [f"http://127.0.0.1:{port}{prefix}/login/oidc/corp/callback"]) as provider:
         scopes = ["openid", "profile", "email", "groups"]
-        corp = {"name": "corp", "issuer": provider.issuer, "clientid": CLIENT, "clientsecret": SECRET}
+        corp: dict[str, Any] = {"name": "corp", "issuer": provider.issuer, "clientid": CLIENT, "clientsecret": SECRET}
         corp |= {"usernameclaim": ["email"], "groupsclaim": ["groups"], "scopes": scopes}
         config: dict[str, Any] = {"auth": {"local": {"oidc": [corp]}}, "http": {"prefix": f"{prefix}/"}}
         how: dict[str, Any] = {"config": config, "port": port, "prefix": prefix, "workers_wanted": 1}
@@ -93,3 +93,22 @@ def test_people_of_a_directory_and_what_they_are_told_while_it_is_down(slapd: Sl
         assert page.form("/login").fields["name"] == "user0001"
         assert signs_in(server, "local", PASSWORD).status_code == 303, "its own users do not notice"
         assert "user0001-password" not in server.log()
+
+
+def test_the_pages_over_postgresql(postgres_url: str, tmp_path: Path) -> None:
+    config = {"auth": {"local": {}}, "database": {"url": postgres_url}, "audit": {"enabled": True}}
+    with serving(tmp_path / "server", config=config, workers_wanted=1) as server, Person(server.base) as person:
+        admin = (server.root / "admin-password").read_text().strip()
+        for name in ("a\0b", "<script>", "x" * 3000):
+            assert person.sign_in(name, "whatever it is").status_code == 401
+        assert person.sign_in("admin", admin).status_code == 303
+        secret = secret_on(person.make_token("laptop", "repository:team/**:pull", "3"))
+        assert person.make_token("laptop").status_code == 409
+        assert person.make_token("a\0b").status_code == 422
+        assert httpx.get(f"{server.base}/v2/", auth=("admin", secret), trust_env=False).status_code == 200
+        fields = person.fields("/account", "/account/tokens/revoke")
+        for row in ("9" * 18, "2147483648", "0", "\0"):
+            assert person.post("/account/tokens/revoke", {**fields, "id": row}).status_code == 404, row
+        assert person.post("/account/tokens/revoke", fields).status_code == 303
+        assert httpx.get(f"{server.base}/v2/", auth=("admin", secret), trust_env=False).status_code == 401
+        assert person.post("/logout", person.fields("/account", "/logout")).status_code == 303
