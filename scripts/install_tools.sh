@@ -15,6 +15,8 @@ apache2-utils    htpasswd
 buildah          buildah
 busybox-static   busybox
 caddy            caddy
+chromium         chromium
+chromium-driver  chromedriver
 containerd       ctr
 crun             crun
 curl             curl

@@ -73,8 +73,8 @@ def session_of(browser: Browser) -> str | None:
 
 
 def whoami(place: Place, browser: Browser) -> str:
-    text = browser.go(f"{place.server.base}/login/done").text
-    found = re.search(r"You are ([^.]*)\.", text)
+    text = browser.go(f"{place.server.base}/account").text
+    found = re.search(r'You are <strong id="who">([^<]*)</strong>', text)
     return found[1] if found else ""
 
 
@@ -88,7 +88,7 @@ def test_first_login_makes_the_user_and_a_session(place: Place, browser: Browser
     accounts = Accounts(place.server)
     assert accounts.rows("SELECT source, admin, password FROM users WHERE name='ann'") == [("oidc:corp", 0, None)]
     again = browser.log_in(place.login("corp"), "ann")
-    assert again.headers["location"] == "/login/done"
+    assert again.headers["location"] == "/account"
     assert accounts.rows("SELECT count(*) FROM users WHERE name='ann'") == [(1,)]
     entries = [(outcome, actor, credential) for outcome, actor, credential, _ in accounts.audit("login")]
     assert ("ok", "ann", "oidc:corp") in entries
@@ -113,8 +113,11 @@ def test_a_session_is_good_for_the_api_and_ends_with_logout(place: Place, browse
     assert browser.http.post(logout, headers={"sec-fetch-site": "same-site"}).status_code == 403
     assert browser.go(logout).status_code == 405
     secret = session_of(browser)
-    answer = browser.http.post(logout, headers={"origin": place.server.base})
-    assert (answer.status_code, answer.headers["location"]) == (303, "/login/done")
+    assert browser.http.post(logout, headers={"origin": place.server.base}).status_code == 400, "it is no form"
+    found = re.search(r'name="form_token" value="([^"]*)"', browser.go(f"{place.server.base}/account").text)
+    assert found is not None
+    answer = browser.http.post(logout, headers={"origin": place.server.base}, data={"form_token": found[1]})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/login")
     assert session_of(browser) is None
     again = browser.http.get(api, headers={"cookie": f"moorage_session={secret}"})
     assert again.json().get("name") != "bob"
@@ -279,7 +282,7 @@ def test_a_refusal_of_the_provider_is_a_page_without_its_words(place: Place, bro
 def test_after_a_login_nobody_is_sent_elsewhere(place: Place, browser: Browser, where: str) -> None:
     answer = browser.log_in(place.login("corp", next=where), "ann")
     assert answer.status_code == 303
-    assert answer.headers["location"] == "/login/done"
+    assert answer.headers["location"] == "/account"
     assert "a=b" not in str(answer.headers)
 
 

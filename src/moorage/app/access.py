@@ -148,6 +148,7 @@ def _local(
     from moorage.accounts.refresh import RefreshTokens
     from moorage.accounts.sight import DatabaseSight
     from moorage.app.oidc import Oidc
+    from moorage.app.ui import UiParts, pages_door
     from moorage.auth.keys import master_key
     from moorage.auth.passwords import Passwords
     from moorage.auth.registry_tokens import TokenReader
@@ -177,6 +178,7 @@ def _local(
     certificates = _certificates(local, database, clock, watch)
     issue = Issue(policy, keys, local, journal, clock)
     refresh = RefreshTokens(database, clock, local, journal)
+    pages = UiParts(local, database, clock, login, oidc, journal, limit)
     return Access(
         DatabaseSight(database, clock),
         login,
@@ -185,7 +187,7 @@ def _local(
         passwords,
         counted,
         certificates=certificates,
-        doors=[TokenDoor(login, issue, refresh, keys, local.service, limit, certificates), oidc.door()],
+        doors=[TokenDoor(login, issue, refresh, keys, local.service, limit, certificates), pages_door(pages)],
         starts=[keys.load],
         tasks=[keys.run],
         closes=[oidc.close, *(each.close for each in sources)],

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from moorage.accounts.sessions import Sessions
 from moorage.auth.trust import looks_like_token
 from moorage.core.errors import Unavailable
-from moorage.http.login.door import LoginDoor
 from moorage.telemetry.logs import logger
 
 if TYPE_CHECKING:
@@ -22,7 +21,8 @@ if TYPE_CHECKING:
     from moorage.auth.settings import LocalSettings, OidcSettings
     from moorage.core.access import Identity, Scope
     from moorage.core.clock import Clock
-    from moorage.http.login.door import Flow
+    from moorage.http.ui.oidc import Flow, OidcPages
+    from moorage.http.ui.view import View
     from moorage.metadata.database import Database
 
 _log = logger("moorage.app")
@@ -49,9 +49,11 @@ class Oidc:
         self._lock = asyncio.Lock()
         self._loading = threading.Lock()
 
-    def door(self) -> LoginDoor:
-        """Login and logout of people."""
-        return LoginDoor(self._load_flow, self._sessions, self._clock)
+    def pages(self, view: View) -> OidcPages:
+        """Login of people, with pages made by `view`."""
+        from moorage.http.ui.oidc import OidcPages
+
+        return OidcPages(view, self._load_flow, self._clock)
 
     def recognises(self, password: str) -> bool:
         """See `JobTokens.recognises`."""
@@ -95,7 +97,7 @@ class Oidc:
         from moorage.accounts.oidc_login import OidcLogin
         from moorage.auth.login_state import StateSeal
         from moorage.auth.oidc import OidcProvider
-        from moorage.http.login.door import Flow
+        from moorage.http.ui.oidc import Flow
 
         issuers = self._load_issuers()
         providers = {

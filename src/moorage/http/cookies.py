@@ -35,3 +35,8 @@ def set_cookie(name: str, value: str, *, path: str, secure: bool, seconds: float
     if seconds is not None:
         parts.append(f"Max-Age={int(seconds)}")
     return b"set-cookie", "; ".join(parts).encode("ascii")
+
+
+def is_secure(request: Request) -> bool:
+    """Whether the client reached us over TLS: then its cookies are for TLS only."""
+    return request.origin().startswith("https://")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from moorage.auth.trust import BadCondition, claim_at, fits_glob, looks_like_token, parse_conditions, warnings_about
-from moorage.http.login.next import safe_next
+from moorage.http.ui.next import safe_next
 
 ISSUER = "https://id.example.com"
 GITHUB = "https://token.actions.githubusercontent.com"

@@ -1,4 +1,4 @@
-"""Whoever does not use the management API does not pay for it."""
+"""Whoever does not use the management API or the pages does not pay for them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,20 @@ import sys
 
 import pytest
 
-HEAVY = ("fastapi", "starlette", "httpx", "moorage.http.api.app", "moorage.accounts.users")
+HEAVY = (
+    "fastapi",
+    "starlette",
+    "httpx",
+    "moorage.http.api.app",
+    "moorage.accounts.users",
+    "jinja2",
+    "moorage.http.ui.pages",
+)
 
 
-@pytest.mark.parametrize("module", ["moorage.app", "moorage.app.api", "moorage.http.api.door"])
+@pytest.mark.parametrize(
+    "module", ["moorage.app", "moorage.app.api", "moorage.http.api.door", "moorage.app.access", "moorage.app.ui"]
+)
 def test_a_worker_imports_nothing_of_it(module: str) -> None:
     program = f"import sys, {module}\nprint([name for name in {HEAVY!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -18,9 +18,9 @@ from moorage.core.access import ANONYMOUS, Caller
 from moorage.core.errors import RegistryError, TooManyRequests, Unauthorized, Unsupported
 from moorage.core.scopes import parse_scopes, write_scope
 from moorage.http.certificate import certificate_owner
+from moorage.http.form import BadForm, Form, read_form
 from moorage.http.request import OPEN
 from moorage.http.response import Response
-from moorage.http.token.form import BadForm, Form, read_form
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Parameters of the token endpoint, of a query and of a form alike, read strictly."""
+"""Parameters of the token endpoint and of pages, of a query and of a form alike, read strictly."""
 
 from __future__ import annotations
 

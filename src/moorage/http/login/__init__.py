@@ -1,1 +1,0 @@
-"""Login of people with a browser by OIDC providers, and logout."""

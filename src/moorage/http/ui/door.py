@@ -1,0 +1,43 @@
+"""The way to the pages. They are imported by the first request for one, in a thread, as the management API is."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from moorage.http.ui.addresses import ACCOUNT, LOGIN, LOGOUT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from moorage.http.request import Request
+    from moorage.http.response import Response
+    from moorage.http.ui.pages import Pages
+
+
+class PagesDoor:
+    """An implementation of `moorage.http.door.Door`.
+
+    load: imports and builds the pages; called once, in a thread.
+    """
+
+    def __init__(self, load: Callable[[], Pages]) -> None:
+        self._load = load
+        self._lock = asyncio.Lock()
+        self._pages: Pages | None = None
+
+    def knows(self, path: str) -> bool:
+        """See `Door.knows`."""
+        return path in (LOGIN, LOGOUT, ACCOUNT) or path.startswith((f"{LOGIN}/", f"{ACCOUNT}/"))
+
+    async def answer(self, request: Request) -> Response:
+        """See `Door.answer`; errors are pages here."""
+        request.route = "account" if request.path.startswith(ACCOUNT) else "login"
+        return await (await self._built()).answer(request)
+
+    async def _built(self) -> Pages:
+        if self._pages is None:
+            async with self._lock:
+                if self._pages is None:
+                    self._pages = await asyncio.to_thread(self._load)
+        return self._pages
