@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 
-from moorage.auth.passwords import check_new_password, hash_password
+from moorage.auth.passwords import check_new_password, hash_password, is_password
 from moorage.core.access import SYSTEM
 from moorage.core.audit import OK, AuditEntry
 from moorage.metadata.audit import record
@@ -88,7 +88,18 @@ def make_first_admin(url: str, root: Path, given: str | None, clock: Clock) -> s
     with suppress(IntegrityError):  # another instance was faster
         if asyncio.run(_with_database(url, change, writes=True)):
             return password if given is None else None
+    if given is None:
+        asyncio.run(_with_database(url, lambda connection: _drop_unless_right(connection, password, root)))
     return None
+
+
+def _drop_unless_right(connection: Connection, password: str, root: Path) -> bool:
+    """An instance with another root made the admin: the password in ours is nobody's."""
+    stored = connection.execute(select(users.c.password).where(users.c.name == ADMIN)).scalar()
+    if stored is not None and is_password(password, stored):
+        return False
+    (root / "admin-password").unlink(missing_ok=True)
+    return True
 
 
 def _kept_password(path: Path) -> str:

@@ -85,6 +85,11 @@ def hash_password(password: str) -> str:
     return _hasher().hash(password)
 
 
+def is_password(password: str, stored: str) -> bool:
+    """Whether a hash is of this password; takes as long as making it."""
+    return _verify(password.encode(), stored.encode())
+
+
 def check_new_password(password: str) -> str:
     """The password, if it may be one.
 

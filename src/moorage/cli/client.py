@@ -349,7 +349,10 @@ def _local(runner: asyncio.Runner, config: Path | None, root: Path | None) -> It
 
     from moorage.app.local import NoRegistry, local_api
     from moorage.config import Overrides, load
+    from moorage.telemetry.logs import configure
+    from moorage.telemetry.settings import LogSettings
 
+    configure(LogSettings(level="error"))  # to standard error: what is printed may be read by a program
     loaded = load(config, os.environ, Overrides(root=root))
     if loaded.errors:
         first = loaded.errors[0]
