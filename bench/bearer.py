@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import statistics
 from dataclasses import replace
@@ -10,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench import works, wrk
+from bench import token_cost, works, wrk
 from bench.programs import Plan, Program, Running
 from bench.wire import Address, Connection, build, expect
 
@@ -40,6 +39,7 @@ def measure(program: Program, binary: str, folder: Path, rounds: int, seconds: f
                 rate = _rate(one, name, seconds if number else 1.0)
                 if number:  # the first round warms up
                     rates[name].append(rate)
+        costs = token_cost.measure(running[-1], "admin", _PASSWORD)
     finally:
         for one in running:
             one.stop()
@@ -49,7 +49,7 @@ def measure(program: Program, binary: str, folder: Path, rounds: int, seconds: f
         f"GET manifest with a Bearer token: {medians['token']:,.0f}/s, {share:.0%} of {medians['open']:,.0f}/s without"
     )
     title = "GET manifest with a Bearer token, its time by that without credentials"
-    checks = [{"title": title, "value": 1 / share, "limit": 1 / SHARE, "unit": "ratio"}]
+    checks = [{"title": title, "value": 1 / share, "limit": 1 / SHARE, "unit": "ratio"}, *costs]
     return {"rates": rates, "medians": medians, "share": share, "checks": checks}
 
 
@@ -67,11 +67,10 @@ def _rate(running: Running, name: str, seconds: float) -> float:
 
 def _token(at: Address) -> str:
     """A token that may pull, fetched as a client does."""
-    basic = base64.b64encode(f"admin:{_PASSWORD}".encode()).decode()
     path = f"/token?service=moorage&scope=repository:{works.REPOSITORY}:pull"
     connection = Connection(at)
     try:
-        asked = build("GET", path, at, f"Authorization: Basic {basic}\r\n", None)
+        asked = build("GET", path, at, token_cost.basic("admin", _PASSWORD), None)
         answer = expect(connection.ask(asked), 200, "a token")
     finally:
         connection.close()
