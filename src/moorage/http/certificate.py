@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from moorage.http.same_site import SAFE, check_same_site
 
 if TYPE_CHECKING:
-    from moorage.auth.ports import CertificateOwners
+    from moorage.auth.ports import Authenticator, CertificateOwners
     from moorage.core.access import Identity
     from moorage.http.request import Request
 
@@ -37,3 +37,20 @@ async def certificate_owner(owners: CertificateOwners | None, request: Request) 
     if owner is not None and request.method not in SAFE:
         check_same_site(request, needed=False)
     return owner
+
+
+async def identify(authenticator: Authenticator, owners: CertificateOwners | None, request: Request) -> Identity:
+    """Who asks: by `Authorization`, else by a client certificate; ANONYMOUS without both.
+
+    Raises:
+        RegistryError: as `Authenticator.identify` and `certificate_owner` do.
+    """
+    credentials = request.header(b"authorization")
+    if credentials is None:
+        owner = await certificate_owner(owners, request)
+        if owner is not None:
+            return owner
+    identity = authenticator.known(credentials)
+    if identity is None:
+        identity = await authenticator.identify(credentials, request.address, request.id)
+    return identity

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from moorage.core.access import ANONYMOUS, NOTHING, Caller
 from moorage.core.audit import REFUSED, AuditEntry
 from moorage.core.errors import Denied, Unauthorized
-from moorage.http.certificate import certificate_owner
+from moorage.http.certificate import identify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,11 +72,7 @@ class MetricsAccess:
             raise Denied(_NO_ADMIN)
 
     async def _identify(self, request: Request) -> Identity:
-        credentials = request.header(b"authorization")
-        owner = await certificate_owner(self._certificates, request) if credentials is None else None
-        identity = owner or self._authenticator.known(credentials)
-        if identity is None:
-            identity = await self._authenticator.identify(credentials, request.address, request.id)
+        identity = await identify(self._authenticator, self._certificates, request)
         if identity.kind == ANONYMOUS.kind or identity.access is not None:
             raise Unauthorized
         return identity

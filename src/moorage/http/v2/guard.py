@@ -19,7 +19,7 @@ from moorage.core.access import ANONYMOUS, EVERYTHING, NOTHING, OVERWRITE, PULL,
 from moorage.core.audit import REFUSED, AuditEntry
 from moorage.core.errors import Denied, InsufficientScope, NameInvalid, RegistryError, Unauthorized
 from moorage.core.names import parse_name
-from moorage.http.certificate import certificate_owner
+from moorage.http.certificate import identify
 from moorage.http.v2.routes import CATALOG, Table, endpoint, match
 
 if TYPE_CHECKING:
@@ -160,15 +160,7 @@ class Guard:
     async def _identify(self, request: Request) -> Identity:
         if request.known is not None:
             return request.known
-        credentials = request.header(b"authorization")
-        if credentials is None:
-            owner = await certificate_owner(self._certificates, request)
-            if owner is not None:
-                return owner
-        identity = self._authenticator.known(credentials)
-        if identity is None:
-            identity = await self._authenticator.identify(credentials, request.address, request.id)
-        return identity
+        return await identify(self._authenticator, self._certificates, request)
 
     async def _rights(self, identity: Identity, name: str) -> frozenset[str]:
         """What somebody may do on a repository: as their token says, or as the policy does."""
