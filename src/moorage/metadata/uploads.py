@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
     BigInteger,
+    BindParameter,
     Double,
     LargeBinary,
     Text,
@@ -45,51 +46,22 @@ UPLOAD = Lookup(
 )
 """id, repository -> algorithm, offset, digest so far, content."""
 
-_ADD_UPLOAD = Prepared(
-    lambda insert: insert(uploads).values(
-        id=bindparam("id_"),
-        repository=bindparam("repository_"),
-        algorithm=bindparam("algorithm_"),
-        offset=bindparam("offset_"),
-        digest=bindparam("digest_"),
-        actor=bindparam("actor_"),
-        started_at=bindparam("now_"),
-        updated_at=bindparam("now_"),
-        content=bindparam("content_"),
-    ),
-    "id_",
-    "repository_",
-    "algorithm_",
-    "offset_",
-    "digest_",
-    "actor_",
-    "now_",
-    "content_",
-)
+_NEW: dict[str, BindParameter[Any]] = {
+    "id": bindparam("id_", type_=Text),
+    "repository": bindparam("repository_", type_=Text),
+    "algorithm": bindparam("algorithm_", type_=Text),
+    "offset": bindparam("offset_", type_=BigInteger),
+    "digest": bindparam("digest_", type_=Text),
+    "actor": bindparam("actor_", type_=Text),
+    "started_at": bindparam("now_", type_=Double),
+    "updated_at": bindparam("now_", type_=Double),
+    "content": bindparam("content_", type_=LargeBinary),
+}
+_GIVEN = ("id_", "repository_", "algorithm_", "offset_", "digest_", "actor_", "now_", "content_")
 _IS_THERE = select(repositories.c.id).where(repositories.c.name == bindparam("repository_", type_=Text)).exists()
+_ADD_UPLOAD = Prepared(lambda insert: insert(uploads).values(_NEW), *_GIVEN)
 _ADD_WHERE_THERE = Prepared(
-    lambda insert: insert(uploads).from_select(
-        ["id", "repository", "algorithm", "offset", "digest", "actor", "started_at", "updated_at", "content"],
-        select(
-            bindparam("id_", type_=Text),
-            bindparam("repository_", type_=Text),
-            bindparam("algorithm_", type_=Text),
-            bindparam("offset_", type_=BigInteger),
-            bindparam("digest_", type_=Text),
-            bindparam("actor_", type_=Text),
-            bindparam("now_", type_=Double),
-            bindparam("now_", type_=Double),
-            bindparam("content_", type_=LargeBinary),
-        ).where(_IS_THERE),
-    ),
-    "id_",
-    "repository_",
-    "algorithm_",
-    "offset_",
-    "digest_",
-    "actor_",
-    "now_",
-    "content_",
+    lambda insert: insert(uploads).from_select(list(_NEW), select(*_NEW.values()).where(_IS_THERE)), *_GIVEN
 )
 _ADVANCE_UPLOAD = Prepared(
     lambda _: (
