@@ -11,10 +11,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete
 
+from moorage.accounts.grants import Grants
+from moorage.accounts.projects import Projects
 from moorage.auth.slow_checks import password_executor
 from moorage.metadata.database import Database
 from moorage.metadata.repositories import ensure_repository
 from moorage.metadata.tables_access import signing_keys
+from tests.support.accounts import HeldClock, unique
 from tests.support.facts import Facts, SqliteTemplate, opened
 from tests.support.logins import World
 from tests.support.postgres import PostgresCluster
@@ -63,6 +66,24 @@ async def elsewhere(database_url: str) -> AsyncIterator[Database]:
 @pytest.fixture
 def facts(database: Database) -> Facts:
     return Facts(database)
+
+
+@pytest.fixture
+def making(database: Database) -> Projects:
+    """The projects, at the time of a held clock that nobody sets."""
+    return Projects(database, HeldClock())
+
+
+@pytest.fixture
+def granting(database: Database) -> Grants:
+    """The grants, at the same time."""
+    return Grants(database, HeldClock())
+
+
+@pytest.fixture
+def team() -> str:
+    """A project that no other test has."""
+    return unique("team")
 
 
 @pytest.fixture

@@ -11,19 +11,9 @@ from moorage.core.errors import Conflict, Denied, ObjectUnknown
 from moorage.metadata.database import Database
 from moorage.metadata.repositories import ensure_repository
 from tests.contract.test_projects import user
-from tests.support.accounts import ADMIN_CALLER, HeldClock, unique
+from tests.support.accounts import ADMIN_CALLER, unique
 
 NOW = 1_000_000.0
-
-
-@pytest.fixture
-def making(database: Database) -> Projects:
-    return Projects(database, HeldClock(NOW))
-
-
-@pytest.fixture
-def granting(database: Database) -> Grants:
-    return Grants(database, HeldClock(NOW))
 
 
 @pytest.fixture

@@ -88,21 +88,6 @@ def policy(database: Database) -> DatabasePolicy:
     return DatabasePolicy(database, HeldClock(NOW))
 
 
-@pytest.fixture
-def making(database: Database) -> Projects:
-    return Projects(database, HeldClock(NOW))
-
-
-@pytest.fixture
-def granting(database: Database) -> Grants:
-    return Grants(database, HeldClock(NOW))
-
-
-@pytest.fixture
-def team() -> str:
-    return unique("team")
-
-
 async def test_repositories_follow_the_projects_that_come_and_go(
     database: Database, making: Projects, team: str
 ) -> None:

@@ -28,23 +28,8 @@ BOTH = ("project", "repository")
 
 
 @pytest.fixture
-def making(database: Database) -> Projects:
-    return Projects(database, HeldClock(NOW))
-
-
-@pytest.fixture
-def granting(database: Database) -> Grants:
-    return Grants(database, HeldClock(NOW))
-
-
-@pytest.fixture
 def searching(database: Database) -> Search:
     return Search(database, HeldClock(NOW))
-
-
-@pytest.fixture
-def team() -> str:
-    return unique("team")
 
 
 async def push(database: Database, *names: str) -> None:
