@@ -190,7 +190,8 @@ def test_page_of_another_site_changes_nothing_by_a_certificate(
     assert answer.status == 403 if refused else answer.status in (201, 202), answer.body
     if refused and "v2" in door:
         assert b"another site" in answer.body
-        client.ask("POST", door, [basic("alice", PASSWORD), *headers]).expect(202)  # no browser adds that by itself
+        token = ask_token(client, shown(setting.alice), "repository:a/b:pull,push")["token"]
+        client.ask("POST", door, [bearer(token), *headers]).expect(202)  # no browser adds that by itself
 
 
 def test_disabled_user_is_out_at_once(client: Client, setting: Setting) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from moorage.http.door import Door
     from moorage.http.metrics_access import MetricsAccess
     from moorage.http.request_limit import RequestLimit
+    from moorage.http.settings import HttpSettings
     from moorage.http.v2.guard import Guard
     from moorage.metadata.database import Database
 
@@ -57,14 +58,15 @@ class Access:
     tasks: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     closes: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
 
-    def guard(self, journal: Journal | None) -> Guard | None:
+    def guard(self, journal: Journal | None, http: HttpSettings) -> Guard | None:
         """What stands before `/v2/`; None where everybody may do everything."""
         if self.authenticator is None or self.policy is None:
             return None
+        from moorage.http.same_site import allowed_origins
         from moorage.http.v2.guard import Guard
 
         note = journal.note if journal is not None else None
-        return Guard(self.authenticator, self.policy, self.certificates, note)
+        return Guard(self.authenticator, self.policy, self.certificates, note, allowed_origins(http.headers))
 
     def metrics_reader(self, mode: str, journal: Journal | None) -> MetricsAccess | None:
         """Who may read the metrics at the public listener; None where everybody may do everything."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from moorage.http.same_site import SAFE, check_same_site
+from moorage.http.same_site import SAFE, check_remembered, check_same_site
 
 if TYPE_CHECKING:
     from moorage.auth.ports import Authenticator, CertificateOwners
@@ -39,17 +39,30 @@ async def certificate_owner(owners: CertificateOwners | None, request: Request) 
     return owner
 
 
-async def identify(authenticator: Authenticator, owners: CertificateOwners | None, request: Request) -> Identity:
+async def identify(
+    authenticator: Authenticator,
+    owners: CertificateOwners | None,
+    request: Request,
+    origins: frozenset[str] = frozenset(),
+) -> Identity:
     """Who asks: by `Authorization`, else by a client certificate; ANONYMOUS without both.
 
+    Args:
+        authenticator: reads `Authorization`.
+        owners: knows whose certificates are; None: they are not looked at.
+        request: the request.
+        origins: of pages of other sites that may ask for changes with Basic credentials.
+
     Raises:
-        RegistryError: as `Authenticator.identify` and `certificate_owner` do.
+        RegistryError: as `Authenticator.identify`, `certificate_owner` and `check_remembered` do.
     """
     credentials = request.header(b"authorization")
     if credentials is None:
         owner = await certificate_owner(owners, request)
         if owner is not None:
             return owner
+    else:  # before the password is looked at: no page is to try passwords either
+        check_remembered(request, credentials, origins)
     identity = authenticator.known(credentials)
     if identity is None:
         identity = await authenticator.identify(credentials, request.address, request.id)

@@ -42,6 +42,7 @@ class Guard:
         policy: what they may do.
         certificates: whose client certificates are, asked where no other credentials came; None: nobody's.
         note: has what was refused written to the audit log.
+        origins: of pages of other sites that may ask for changes with a user's password.
     """
 
     def __init__(
@@ -50,7 +51,9 @@ class Guard:
         policy: Policy,
         certificates: CertificateOwners | None = None,
         note: Callable[[AuditEntry], None] | None = None,
+        origins: frozenset[str] = frozenset(),
     ) -> None:
+        self._origins = origins
         self._certificates = certificates
         self._note = note
         self._authenticator = authenticator
@@ -160,7 +163,7 @@ class Guard:
     async def _identify(self, request: Request) -> Identity:
         if request.known is not None:
             return request.known
-        return await identify(self._authenticator, self._certificates, request)
+        return await identify(self._authenticator, self._certificates, request, self._origins)
 
     async def _rights(self, identity: Identity, name: str) -> frozenset[str]:
         """What somebody may do on a repository: as their token says, or as the policy does."""
