@@ -150,6 +150,23 @@ async def test_the_same_document_twice_at_once(granting: Grants, elsewhere: Data
     assert sum(len(each.made) for each in outcomes) == 1
 
 
+@pytest.mark.parametrize("turn", range(5))
+async def test_of_documents_that_come_at_once_the_last_one_counts(
+    granting: Grants, elsewhere: Database, project: int, turn: int
+) -> None:
+    """Each takes the place of the one before, so that the grants of two are never there together."""
+    both = [PolicyDocuments(each) for each in (granting, Grants(elsewhere, HeldClock(NOW)))]
+    await both[turn % 2].apply(ADMIN_CALLER, project, document("before"))
+    asked = [both[number % 2].apply(ADMIN_CALLER, project, document(f"s{number}")) for number in range(8)]
+    outcomes = await asyncio.gather(*asked)
+    (one,) = await said(granting, project)
+    made = [row for each in outcomes for row in each.made]
+    removed = [row for each in outcomes for row in each.removed]
+    assert len(made) == 8
+    assert one.grant.id in made
+    assert len(set(removed)) == len(removed) == 8  # each was there once, and went once
+
+
 def test_what_was_said_twice_is_merged(empty_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The longest of all ends counts, and what somebody granted by hand is what stays."""
     upgrade = command.upgrade

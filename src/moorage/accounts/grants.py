@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from sqlalchemy.exc import IntegrityError
 
@@ -27,6 +27,8 @@ from moorage.metadata.grants import (
     change_grant,
     find_grant,
     find_same,
+    grants_for,
+    hold_exchange,
     list_grants,
     list_grants_of,
     principal_id,
@@ -37,7 +39,7 @@ from moorage.metadata.grants import (
 from moorage.metadata.projects import find_project, is_within
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from sqlalchemy import Connection
 
@@ -95,6 +97,23 @@ class GrantChange:
     note: str | None = None
 
 
+class Exchange(Protocol):
+    """Grants that go, by their ids, and those that come in their place."""
+
+    @property
+    def old(self) -> Sequence[int]:
+        """What is to go; what is gone already does no harm."""
+        ...
+
+    @property
+    def fresh(self) -> Sequence[WantedGrant]:
+        """What is to come."""
+        ...
+
+
+E = TypeVar("E", bound=Exchange)
+
+
 class Grants:
     """The use cases of grants.
 
@@ -120,7 +139,7 @@ class Grants:
 
     async def replace(
         self, caller: Caller, project_id: int, old: Sequence[int], wanted: Sequence[WantedGrant]
-    ) -> list[ShownGrant]:
+    ) -> Sequence[ShownGrant]:
         """Remove some grants of a project and make others, all or none; those made, in the order given.
 
         Args:
@@ -134,17 +153,51 @@ class Grants:
         """
         check_hands_out(caller)
 
-        def change(connection: Connection) -> list[ShownGrant]:
+        def change(connection: Connection) -> Sequence[ShownGrant]:
             project = self._managed(connection, caller, project_id)
-            for row in old:
-                grant = find_grant(connection, row, hold=True)
-                if grant is not None and grant.project_id == project_id:
-                    shown = _named(connection, [grant])[0]
-                    remove_grant(connection, row)
-                    record(connection, _entry("grant.delete", caller, shown), self._clock.now())
-            return [self._made(connection, caller, project, each) for each in wanted]
+            return self._replaced(connection, caller, project, old, wanted)
 
         return await self._database.write(change)
+
+    async def exchange(
+        self, caller: Caller, project_id: int, pattern: str, choose: Callable[[Sequence[ShownGrant]], E]
+    ) -> tuple[E, Sequence[ShownGrant]]:
+        """Replace grants of a project by others, going by those that there are: one exchange at a time sees them.
+
+        Args:
+            caller: an admin of the project.
+            project_id: where.
+            pattern: of the grants that `choose` is shown.
+            choose: from the grants that have this pattern to what goes and what comes; it may be asked again.
+
+        Returns:
+            What was chosen, and the grants that were made of it, in its order.
+
+        Raises:
+            ObjectUnknown, Denied, Invalid, Conflict: as for `create`.
+        """
+        check_hands_out(caller)
+
+        def change(connection: Connection) -> tuple[E, Sequence[ShownGrant]]:
+            project = self._managed(connection, caller, project_id)
+            hold_exchange(connection, project_id)
+            chosen = choose(_named(connection, grants_for(connection, project_id, pattern)))
+            return chosen, self._replaced(connection, caller, project, chosen.old, chosen.fresh)
+
+        return await self._database.write(change)
+
+    async def list_for(self, caller: Caller, project_id: int, pattern: str) -> list[ShownGrant]:
+        """All grants of a project that have this very pattern, in the order in which they were made.
+
+        Raises:
+            ObjectUnknown, Denied: as for `create`.
+        """
+
+        def query(connection: Connection) -> list[ShownGrant]:
+            self._managed(connection, caller, project_id)
+            return _named(connection, grants_for(connection, project_id, pattern))
+
+        return await self._database.read(query)
 
     async def get(self, caller: Caller, row: int) -> ShownGrant:
         """A grant.
@@ -247,6 +300,22 @@ class Grants:
             record(connection, _entry("grant.delete", caller, found), self._clock.now())
 
         await self._database.write(change)
+
+    def _replaced(
+        self,
+        connection: Connection,
+        caller: Caller,
+        project: Project,
+        old: Sequence[int],
+        wanted: Sequence[WantedGrant],
+    ) -> Sequence[ShownGrant]:
+        for row in old:
+            grant = find_grant(connection, row, hold=True)
+            if grant is not None and grant.project_id == project.id:
+                shown = _named(connection, [grant])[0]
+                remove_grant(connection, row)
+                record(connection, _entry("grant.delete", caller, shown), self._clock.now())
+        return [self._made(connection, caller, project, each) for each in wanted]
 
     def _made(self, connection: Connection, caller: Caller, project: Project, wanted: WantedGrant) -> ShownGrant:
         now = self._clock.now()

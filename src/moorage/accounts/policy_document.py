@@ -21,7 +21,7 @@ from moorage.core.errors import Conflict, Invalid
 from moorage.metadata.grants import ALLOW, AUTHENTICATED, DENY, EVERYBODY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from moorage.core.access import Caller
 
@@ -106,13 +106,14 @@ class PolicyDocuments:
             Conflict: others granted the same all the while.
         """
         wanted, problems = read_document(document, repository, principals or {})
-        once = functools.partial(
-            self._once, caller, project_id, repository, wanted, problems, partial=partial, dry_run=dry_run
-        )
+        choose = functools.partial(_plan, wanted, problems, partial=partial)
+        if dry_run:
+            plan = choose(await self._grants.list_for(caller, project_id, repository))
+            return Imported((), plan.kept, plan.old, plan.problems)
         for _ in range(_TRIES - 1):
             with suppress(Conflict):  # somebody granted the same at this moment
-                return await once()
-        return await once()
+                return await self._exchange(caller, project_id, repository, choose)
+        return await self._exchange(caller, project_id, repository, choose)
 
     async def show(self, caller: Caller, project_id: int, *, repository: str = "") -> Rendered:
         """The document whose import makes the grants that imports for a repository made.
@@ -125,43 +126,21 @@ class PolicyDocuments:
         Raises:
             ObjectUnknown, Denied: as for `Grants.list`.
         """
-        return render([one for one in await self._there(caller, project_id, repository) if is_imported(one)])
+        return render([one for one in await self._grants.list_for(caller, project_id, repository) if is_imported(one)])
 
-    async def _once(
-        self,
-        caller: Caller,
-        project_id: int,
-        repository: str,
-        wanted: Sequence[WantedGrant],
-        problems: Sequence[Problem],
-        *,
-        partial: bool,
-        dry_run: bool,
+    async def _exchange(
+        self, caller: Caller, project_id: int, repository: str, choose: Callable[[Sequence[ShownGrant]], _Plan]
     ) -> Imported:
-        there = await self._there(caller, project_id, repository)
-        plan = _plan(wanted, there)
-        problems = (*problems, *plan.problems)
-        stop = bool(problems) and (not partial or any(problem.denies for problem in problems))
-        if stop or dry_run:
-            return Imported((), plan.kept, () if stop else plan.old, problems)
-        made: list[ShownGrant] = []
-        if plan.old or plan.fresh:
-            made = await self._grants.replace(caller, project_id, plan.old, plan.fresh)
-        return Imported(tuple(one.grant.id for one in made), plan.kept, plan.old, problems)
-
-    async def _there(self, caller: Caller, project_id: int, repository: str) -> list[ShownGrant]:
-        """The grants for a repository, whoever made them."""
-        found: list[ShownGrant] = []
-        after = 0
-        while page := await self._grants.list(caller, project_id, after=after, limit=500):
-            found += [one for one in page if one.grant.pattern == repository]
-            after = page[-1].grant.id
-        return found
+        plan, made = await self._grants.exchange(caller, project_id, repository, choose)
+        return Imported(tuple(one.grant.id for one in made), plan.kept, plan.old, plan.problems)
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What is to become of the grants for a repository; `old` are ids of imported ones that go."""
+    """What is to become of the grants for a repository; `old` are ids of imported ones that go.
+
+    With problems that stop it, nothing goes and nothing comes.
+    """
 
     fresh: tuple[WantedGrant, ...]
     kept: tuple[int, ...]
@@ -169,7 +148,17 @@ class _Plan:
     problems: tuple[Problem, ...]
 
 
-def _plan(wanted: Sequence[WantedGrant], there: Sequence[ShownGrant]) -> _Plan:
+def _plan(
+    wanted: Sequence[WantedGrant], problems: Sequence[Problem], there: Sequence[ShownGrant], *, partial: bool
+) -> _Plan:
+    plan = _compared(wanted, there)
+    problems = (*problems, *plan.problems)
+    if problems and (not partial or any(problem.denies for problem in problems)):
+        return _Plan((), plan.kept, (), problems)
+    return replace(plan, problems=problems)
+
+
+def _compared(wanted: Sequence[WantedGrant], there: Sequence[ShownGrant]) -> _Plan:
     """Compare what a document says with what there is. What somebody granted by hand stays, and is not said again."""
     imported = {shown.grant.id: shown for shown in there if is_imported(shown)}
     by_hand = {_said(shown): shown for shown in there if shown.grant.id not in imported}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, delete, or_, select, union_all, update
+from sqlalchemy import and_, delete, or_, select, text, union_all, update
 
 from moorage.core.access import ROLES
 from moorage.metadata.pages import insert_new
@@ -23,6 +23,7 @@ EVERYBODY, AUTHENTICATED = "anonymous", "authenticated"
 NAMELESS = (EVERYBODY, AUTHENTICATED)
 """Principals without a row; what `anonymous` may, everybody may."""
 
+_LOCK = 0x6D6F6F74
 _NAMED = {"user": users, "group": groups, "robot": robots}
 _SAME = ("project_id", "principal_kind", "principal_id", "pattern", "effect", "role", "actions")
 _COLUMNS = (
@@ -99,6 +100,22 @@ def find_grant(connection: Connection, row: int, *, hold: bool = False) -> Grant
         connection.execute(select(grants.c.id).where(grants.c.id == row).with_for_update())
     found = connection.execute(_select().where(grants.c.id == row)).first()
     return Grant(*found) if found is not None else None
+
+
+def hold_exchange(connection: Connection, project_id: int) -> None:
+    """Until the transaction ends, nobody else who asked for this exchanges grants of a project for others.
+
+    On SQLite one writes at a time anyway.
+    """
+    if connection.dialect.name == "postgresql":
+        keys = {"lock": _LOCK, "project": project_id % 2**31}  # two of 32 bits
+        connection.execute(text("SELECT pg_advisory_xact_lock(CAST(:lock AS int), CAST(:project AS int))"), keys)
+
+
+def grants_for(connection: Connection, project_id: int, pattern: str) -> list[Grant]:
+    """All grants of one project that have this very pattern, in the order in which they were made."""
+    where = (grants.c.project_id == project_id, grants.c.pattern == pattern)
+    return _all(connection, _select().where(*where).order_by(grants.c.id))
 
 
 def list_grants(connection: Connection, project_id: int, after: int, limit: int) -> list[Grant]:
