@@ -74,7 +74,11 @@ def forget_all(connection: Connection) -> int:
 
 
 def trim(connection: Connection, now: float, limit: int) -> int:
-    """Remove up to `limit` counters whose time is over; returns how many."""
+    """Remove up to `limit` counters whose time is over; returns how many.
+
+    One that is counted with at this moment is left for later: it begins anew, and waiting for it with others in hand
+    could make the one who counts wait for these.
+    """
     ended = select(limit_counters.c.key).where(limit_counters.c.expires_at <= now)
-    some = ended.order_by(limit_counters.c.expires_at).limit(limit)
+    some = ended.order_by(limit_counters.c.expires_at).limit(limit).with_for_update(skip_locked=True)
     return connection.execute(delete(limit_counters).where(limit_counters.c.key.in_(some))).rowcount
