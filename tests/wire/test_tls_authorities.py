@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import ssl
 from contextlib import suppress
 from pathlib import Path
@@ -69,3 +70,29 @@ def test_new_authority_counts_soon(tmp_path: Path, count: int) -> None:
     finally:
         assert setting.server.stop() == 0
     assert setting.server.log().count("cannot be used yet") == 1
+
+
+def test_change_during_a_migration_counts(tmp_path: Path) -> None:
+    """The files were read before it, and what is seen after it is not what was read."""
+    setting = Setting(tmp_path, 1)
+    after = Authority("Others")
+    old, new = setting.authorities[0].issue(), after.issue()
+    lock = setting.server.root / "moorage.db.lock"
+    lock.parent.mkdir(parents=True)
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)  # as another instance that migrates does
+        setting.server.launch()
+        try:
+            wait_until(lambda: waits_for_a_lock(setting.server.pid), within=30)
+            put(setting.files[0], after.pem)
+            fcntl.flock(held, fcntl.LOCK_UN)
+            wait_until(lambda: setting.lets_in(new), within=30)
+            wait_until(lambda: not setting.lets_in(old), within=30)
+        finally:
+            assert setting.server.stop() == 0
+
+
+def waits_for_a_lock(pid: int) -> bool:
+    """Whether a process waits for a file that somebody has locked."""
+    lines = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
+    return any(words[1:3] == ["->", "FLOCK"] and str(pid) in words for words in lines)

@@ -22,6 +22,7 @@ LOOK_SECONDS = 5.0
 """How often the certificate's files are looked at."""
 
 Stamp = tuple[int, int, int] | None
+Stamps = tuple[Stamp, ...]
 
 
 def check_files(tls: TlsSettings) -> None:
@@ -49,11 +50,12 @@ def together(files: tuple[Path, ...], target: Path) -> Path:
     return target
 
 
-def watch_certificate(tls: TlsSettings, authorities: Path | None = None) -> None:
+def watch_certificate(tls: TlsSettings, seen: Stamps, authorities: Path | None = None) -> None:
     """New workers read the files anew: a change of one replaces them one by one, without a lost request.
 
     Args:
         tls: names the files.
+        seen: the `stamps` of these from before anybody read one.
         authorities: the one that `together` made of `tls.client_cas`, which workers read.
     """
 
@@ -62,7 +64,7 @@ def watch_certificate(tls: TlsSettings, authorities: Path | None = None) -> None
             together(tls.client_cas, authorities)
         os.kill(os.getpid(), signal.SIGHUP)
 
-    watch = Watch(tls, renew)
+    watch = Watch(tls, renew, seen)
 
     def look() -> None:
         while True:
@@ -72,22 +74,28 @@ def watch_certificate(tls: TlsSettings, authorities: Path | None = None) -> None
     threading.Thread(target=look, name="certificate-watch", daemon=True).start()
 
 
+def stamps(tls: TlsSettings) -> Stamps:
+    """What tells a change of the files: certificate, key, authorities of clients; None for one that is not there."""
+    return tuple(_stamp(file) for file in (tls.certificate, tls.key, *tls.client_cas))
+
+
 class Watch:
     """Notices when the files have changed and can be used; what cannot be used is said once a change.
 
     Args:
         tls: names the files: certificate, key, authorities of clients.
         renew: called for each change; what keeps it from that is a `CannotStart`.
+        seen: the files that are served, as `stamps` saw them: what changed since is a change.
     """
 
-    def __init__(self, tls: TlsSettings, renew: Callable[[], None]) -> None:
+    def __init__(self, tls: TlsSettings, renew: Callable[[], None], seen: Stamps) -> None:
         self._tls = tls
         self._renew = renew
-        self._served = self._refused = self._stamps()
+        self._served = self._refused = seen
 
     def look(self) -> None:
         """Look once."""
-        now = self._stamps()
+        now = stamps(self._tls)
         if now in (self._served, self._refused) or not all(now):
             return
         try:
@@ -98,9 +106,6 @@ class Watch:
             logger("moorage").warning("the changed certificate cannot be used yet", reason=str(error))
             return
         self._served = self._refused = now
-
-    def _stamps(self) -> tuple[Stamp, ...]:
-        return tuple(_stamp(file) for file in (self._tls.certificate, self._tls.key, *self._tls.client_cas))
 
 
 def unusable(tls: TlsSettings) -> str:

@@ -25,7 +25,7 @@ from granian.server.mp import MPServer
 
 from moorage import app
 from moorage.cli import shortcut
-from moorage.cli.certificates import check_files, together, watch_certificate
+from moorage.cli.certificates import check_files, stamps, together, watch_certificate
 from moorage.cli.errors import CannotStart
 from moorage.cli.listening import check_free, with_address
 from moorage.core.clock import SystemClock
@@ -74,16 +74,17 @@ def run(settings: Settings, probe: Probe = no_probe) -> None:
     os.umask(os.umask(0) | 0o027)  # what users push is not for everybody who has an account on this machine
     with ExitStack() as stack:
         settings = replace(settings, serve=with_address(settings.serve))
-        if settings.serve.tls is not None:
-            check_files(settings.serve.tls)
         tls = settings.serve.tls
+        seen = stamps(tls) if tls is not None else ()  # before they are read: a migration may take long after that
+        if tls is not None:
+            check_files(tls)
         settings = _with_scratch(settings, stack)
         _prepare(settings)
         settings = _with_accounts(settings)
         metrics = prepare_directory()
         stack.callback(remove_directory, metrics)
         if tls is not None and settings.serve.tls is not None:
-            watch_certificate(tls, next(iter(settings.serve.tls.client_cas), None))
+            watch_certificate(tls, seen, next(iter(settings.serve.tls.client_cas), None))
         _serve(settings, metrics, probe)
         logs.logger("moorage").info("moorage ended")
 

@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from moorage.cli import certificates
-from moorage.cli.certificates import Watch, check_files
+from moorage.cli.certificates import Watch, check_files, stamps
 from moorage.cli.errors import CannotStart
 from moorage.config.settings import TlsSettings
 from tests.support.certificates import PEM, Authority, Pair
@@ -90,7 +90,7 @@ class Renewals:
         self.count = 0
         self.said: list[str] = []
         monkeypatch.setattr(certificates, "logger", lambda _: self)
-        self.watch = Watch(tls, self._renew)
+        self.watch = Watch(tls, self._renew, stamps(tls))
 
     def _renew(self) -> None:
         self.count += 1
