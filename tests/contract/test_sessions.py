@@ -99,6 +99,21 @@ async def test_what_ends_a_session(database: Database) -> None:
     ]
 
 
+async def test_a_new_session_ends_the_one_before(database: Database) -> None:
+    """Of whoever had the browser before, too; a word that is none, or one that has ended, does no harm."""
+    ours = Sessions(database, HandClock())
+    (ann, name), (bob, _) = await add_user(database), await add_user(database)
+    first, other = await ours.create(ann, 3), await ours.create(ann, 3)
+    second = await ours.create(bob, 3, "192.0.2.1", old=first, request_id="request-1")
+    assert [await ours.identify(each) is not None for each in (first, other, second)] == [False, True, True]
+    for old in (first, "mrg_ses_x", "\0", "x"):
+        assert await ours.identify(await ours.create(bob, 3, old=old)) is not None
+    query = select(audit.c.action, audit.c.address, audit.c.request_id).where(audit.c.actor == name)
+    assert await database.read(lambda c: [tuple(row) for row in c.execute(query)]) == [
+        ("logout", "192.0.2.1", "request-1")
+    ]
+
+
 @pytest.mark.parametrize("secret", ["", "x", "mrg_ses_x", "mrg_pat_" + "a" * 43, "mrg_ses_" + "a" * 43, "\0", "é" * 51])
 async def test_what_is_no_session(database: Database, secret: str) -> None:
     ours = Sessions(database, HandClock())

@@ -186,6 +186,15 @@ def test_a_session(server: Server) -> None:
         assert made.get("/me")["kind"] == "anonymous"
 
 
+def test_a_login_ends_the_session_that_the_browser_had(server: Server) -> None:
+    first = cookie_of(log_in(server))
+    assert log_in(server, cookie=first).status_code == 403, "a browser says where it comes from"
+    second = cookie_of(log_in(server, cookie=first, origin=server.base))
+    for cookie, kind in ((first, "anonymous"), (second, "user")):
+        with asking(server, "", "", cookie=cookie) as made:
+            assert made.get("/me")["kind"] == kind
+
+
 def test_a_session_needs_the_right_password(server: Server, nobody: Api) -> None:
     check_problem(nobody.ask("POST", "/login", {"name": ADMIN, "password": "wrong"}), 401)
     check_problem(nobody.ask("POST", "/login", {"name": "", "password": ""}), 401)

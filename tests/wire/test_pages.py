@@ -145,6 +145,20 @@ def test_the_way_from_a_password_to_docker_login_and_out(person: Person, server:
     assert audited(accounts, "login", "ada", "ok", "password", "ada")
 
 
+def test_a_login_ends_the_session_that_the_browser_had(server: Server, person: Person, accounts: Accounts) -> None:
+    """Of whoever it was; not before the new one is there."""
+    fields = person.fields("/login", "/login")
+    person.post("/login", {**fields, "name": "cleo", "password": PASSWORD})
+    first = person.session()
+    assert person.post("/login", {**fields, "name": "dora", "password": "wrong"}).status_code == 401
+    assert check_page(person.get("/account")).by_id["who"] == "cleo"
+    assert person.post("/login", {**fields, "name": "dora", "password": PASSWORD}).status_code == 303
+    assert check_page(person.get("/account")).by_id["who"] == "dora"
+    stolen = httpx.get(f"{server.base}/account", headers={"cookie": f"moorage_session={first}"}, trust_env=False)
+    assert (stolen.status_code, stolen.headers["location"]) == (303, "/login")
+    assert audited(accounts, "logout", "cleo", "ok", "session", "cleo")
+
+
 def audited(accounts: Accounts, *wanted: str) -> bool:
     """Whether the audit log gets an entry of that action, actor, outcome, credential and target."""
     statement = "SELECT action, actor, outcome, credential, target FROM audit"

@@ -39,7 +39,13 @@ class OidcLogin:
         self._journal = journal
 
     async def enter(
-        self, settings: OidcSettings, claims: Mapping[str, Any], address: str = "", request_id: str = ""
+        self,
+        settings: OidcSettings,
+        claims: Mapping[str, Any],
+        address: str = "",
+        request_id: str = "",
+        *,
+        old: str = "",
     ) -> str:
         """The secret of a new session.
 
@@ -48,6 +54,7 @@ class OidcLogin:
             claims: what it says of the person, verified.
             address: of the client.
             request_id: for the audit log.
+            old: the secret of a session that the same browser has so far, which ends.
 
         Raises:
             Denied: the person may not come in; the sentence says why.
@@ -69,4 +76,4 @@ class OidcLogin:
         detail = {"subject": subject, "first": user.created}
         self._journal.note(AuditEntry("login", OK, caller, "user", user.name, detail=detail))
         self._journal.used("user", user.id)
-        return await self._sessions.create(user.id, user.epoch, address)
+        return await self._sessions.create(user.id, user.epoch, address, old=old, request_id=request_id)

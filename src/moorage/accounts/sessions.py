@@ -71,7 +71,7 @@ class Sessions:
         self._idle = idle_seconds
         self._life = life_seconds
 
-    async def create(self, user_id: int, epoch: int, address: str = "") -> str:
+    async def create(self, user_id: int, epoch: int, address: str = "", *, old: str = "", request_id: str = "") -> str:
         """Begin a session and return its secret, which is shown once.
 
         Whoever proved who they are notes the login in the audit log; this does not.
@@ -80,12 +80,15 @@ class Sessions:
             user_id: of the row in `users`.
             epoch: of the user when it was proved who that is; the session is dead where it is another one now.
             address: of the client, to be shown to its user.
+            old: the secret of a session that the same browser has so far, whoever's; it ends, as by `end`.
+            request_id: for the audit log, which is told of that.
         """
         secret = new_secret(KIND)
         now = self._clock.now()
         new = NewSession(hash_secret(secret), user_id, epoch, now, now + self._life, now, address)
 
         def change(connection: Connection) -> None:
+            self._end(connection, old, address, request_id)
             remove_expired_sessions(connection, now, _SWEPT)
             trim_users_sessions(connection, user_id, MOST_OF_A_USER - 1)
             add_session(connection, new)
@@ -115,20 +118,20 @@ class Sessions:
         """Log out; whether there was such a session. The audit log gets a `logout` with address and request."""
         if kind_of(secret) != KIND:
             return False
-        hashed = hash_secret(secret)
-
-        def change(connection: Connection) -> bool:
-            owner = session_owner(connection, hashed)
-            if owner is None:
-                return False
-            remove_session(connection, hashed)
-            who = Identity(owner[1], "user", owner[0], credential="session")
-            caller = Caller(who, address=address, request_id=request_id)
-            record(connection, AuditEntry("logout", OK, caller, "user", owner[1]), self._clock.now())
-            return True
-
-        return await self._database.write(change)
+        return await self._database.write(lambda connection: self._end(connection, secret, address, request_id))
 
     async def end_all(self, user_id: int) -> int:
         """End every session of a user; how many there were. Who ends them for a reason records that reason."""
         return await self._database.write(lambda connection: remove_users_sessions(connection, user_id))
+
+    def _end(self, connection: Connection, secret: str, address: str, request_id: str) -> bool:
+        if kind_of(secret) != KIND:
+            return False
+        hashed = hash_secret(secret)
+        owner = session_owner(connection, hashed)
+        if owner is None or not remove_session(connection, hashed):
+            return False
+        who = Identity(owner[1], "user", owner[0], credential="session")
+        caller = Caller(who, address=address, request_id=request_id)
+        record(connection, AuditEntry("logout", OK, caller, "user", owner[1]), self._clock.now())
+        return True

@@ -30,8 +30,8 @@ class SessionDoor:
         self._login = login
         self._sessions = sessions
 
-    async def begin(self, name: str, password: str, address: str, request_id: str) -> str:
-        """The secret of a new session.
+    async def begin(self, name: str, password: str, address: str, request_id: str, old: str) -> str:
+        """The secret of a new session; the one whose secret is `old`, where there is one, ends.
 
         Raises:
             Unauthorized: wrong, or no password of a person: tokens and robots get no session.
@@ -41,7 +41,7 @@ class SessionDoor:
         if self._login is None:
             raise ObjectUnknown(_NONE)
         proof = await self._login.enter(name, password, address, request_id)
-        return await self._sessions.create(proof.identity.id, proof.epoch, address)
+        return await self._sessions.create(proof.identity.id, proof.epoch, address, old=old, request_id=request_id)
 
     async def end(self, secret: str, address: str, request_id: str) -> None:
         """End a session, if there is one."""
@@ -62,8 +62,8 @@ DoorOf = Annotated[SessionDoor, given(SessionDoor)]
 
 @router.post("/login", status_code=204)
 async def log_in(asked: Asked, door: DoorOf, body: Credentials) -> Response:
-    """Begin a session: the answer sets its cookie."""
-    secret = await door.begin(body.name, body.password, asked.address, asked.id)
+    """Begin a session: the answer sets its cookie. A session whose cookie is sent ends."""
+    secret = await door.begin(body.name, body.password, asked.address, asked.id, read_cookie(asked) or "")
     answer = Response(status_code=204)
     answer.set_cookie(
         COOKIE,

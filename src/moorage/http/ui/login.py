@@ -11,7 +11,7 @@ from moorage.http.ui.addresses import ACCOUNT, LOGIN
 from moorage.http.ui.forms import login_secret, new_login_secret, read_own_form, token_of
 from moorage.http.ui.next import safe_next
 from moorage.http.ui.refusals import extra_headers, log_failure
-from moorage.http.ui.visitors import session_cookie
+from moorage.http.ui.visitors import session_cookie, shown_session
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,7 +59,10 @@ class LoginPages:
         return self._form(request, 200, after)
 
     async def enter(self, request: Request, visitor: Visitor | None) -> Response:
-        """Begin a session for a name and a password. What is refused gets the form again, with the reason."""
+        """Begin a session for a name and a password, and end the one that the browser had.
+
+        What is refused gets the form again, with the reason.
+        """
         form = await read_own_form(request, login_secret(request))
         name, password, after = form.one("name"), form.one("password"), safe_next(form.one("next"), request.prefix)
         try:
@@ -67,7 +70,9 @@ class LoginPages:
         except (Unauthorized, TooManyRequests, Denied, Unavailable) as error:
             return self._refused(request, error, after, name)
         request.caller = Caller(proof.identity, NOTHING, request.address, request.id)
-        secret = await self._sessions.create(proof.identity.id, proof.epoch, request.address)
+        secret = await self._sessions.create(
+            proof.identity.id, proof.epoch, request.address, old=shown_session(request), request_id=request.id
+        )
         return self._view.redirect(303, after or f"{request.prefix}{ACCOUNT}", [session_cookie(request, secret)])
 
     async def leave(self, request: Request, visitor: Visitor | None) -> Response:

@@ -19,7 +19,7 @@ from moorage.core.errors import RouteUnknown, Unauthorized, Unsupported
 from moorage.http.cookies import is_secure, read_cookies, set_cookie
 from moorage.http.ui.addresses import ACCOUNT, OIDC
 from moorage.http.ui.next import safe_next
-from moorage.http.ui.visitors import session_cookie
+from moorage.http.ui.visitors import session_cookie, shown_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -104,7 +104,8 @@ class OidcPages:
         code = _one(request, "code")
         claims = await provider.redeem(code, _callback(request, state.provider), state.verifier, state.nonce)
         flow = await self._loaded()
-        secret = await flow.login.enter(provider.settings, claims, request.address, request.id)
+        old = shown_session(request)
+        secret = await flow.login.enter(provider.settings, claims, request.address, request.id, old=old)
         after = state.next or f"{request.prefix}{ACCOUNT}"
         return self._view.redirect(303, after, [forget, session_cookie(request, secret)])
 

@@ -55,7 +55,7 @@ class Visitors:
         Raises:
             TooManyRequests: it is one too many.
         """
-        secret = read_cookies(request).get(COOKIE)
+        secret = shown_session(request)
         identity = await self._sessions.identify(secret) if secret else None
         if self._limit is not None:
             await self._limit.count(request, identity or ANONYMOUS)
@@ -72,6 +72,11 @@ class Visitors:
         who = Identity("", "unknown", credential="session")
         caller = Caller(who, NOTHING, request.address, request.id)
         self._note(AuditEntry("login", REFUSED, caller, "user", "", detail={"reason": "session"}))
+
+
+def shown_session(request: Request) -> str:
+    """The secret of the session that the browser shows, dead or alive; empty without one."""
+    return read_cookies(request).get(COOKIE, "")
 
 
 def session_cookie(request: Request, secret: str) -> Header:
