@@ -114,7 +114,7 @@ def test_an_address_of_8_kilobytes_is_understood(link: Link) -> None:
         ("/v2/" + "a" * 256 + "/tags/list", 400),
         ("//v2/", 404),
         ("/v2/\u00e4".encode().decode("latin-1") + "/tags/list", 400),
-        ("/", 404),
+        ("/index.html", 404),
         ("/v1/_ping", 404),
         ("/v2/_catalog/", 404),
         ("/v3/", 404),

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from moorage.app.access import access_of
 from moorage.app.api import ApiParts, api_door
 from moorage.app.audit import login_attempts, watch
+from moorage.app.ui import front_door
 from moorage.blobs.checked import CheckedBlobs, CheckedUploads
 from moorage.blobs.files import Files
 from moorage.blobs.watch import StorageWatch
@@ -133,7 +134,7 @@ def build(settings: Settings, run: Run, probe: Probe = no_probe) -> Root:
         shutdown=shutdown,
         quick=_is_quick(settings) and watching.gate is None,
         probe=probe,
-        doors=[api_door(api), *who.doors],
+        doors=[api_door(api), *who.doors, *([] if settings.local else [front_door(settings.auth, watching.requests)])],
     )
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from moorage.auth.settings import LocalSettings
     from moorage.core.clock import Clock
     from moorage.http.request_limit import RequestLimit
+    from moorage.http.ui.front import FrontPage
     from moorage.http.ui.pages import Pages
     from moorage.metadata.database import Database
 
@@ -42,7 +43,26 @@ class UiParts:
 
 def pages_door(parts: UiParts) -> PagesDoor:
     """The door; everything behind it is imported when the first request comes."""
-    return PagesDoor(lambda: _pages(parts))
+    return PagesDoor(lambda: _pages(parts), accounts=True)
+
+
+def front_door(mode: str, limit: RequestLimit | None) -> PagesDoor:
+    """The door of the page at `/` where there are no accounts.
+
+    Args:
+        mode: "none", "htpasswd" or "token", as in the settings.
+        limit: how often somebody may ask; None where that is not limited.
+    """
+
+    def load() -> FrontPage:
+        from moorage import __version__
+        from moorage.http.ui.front import FrontPage
+        from moorage.http.ui.view import View
+
+        # Where there is a management API, its description tells everybody the version already.
+        return FrontPage(View(), limit, "" if mode == "token" else __version__, login=mode != "none")
+
+    return PagesDoor(load, accounts=False)
 
 
 def _pages(parts: UiParts) -> Pages:

@@ -128,7 +128,8 @@ class Root:
     def _request(self, scope: Scope, receive: Receive) -> Request:
         path: str = scope["path"]
         if self._prefix and not self._health.knows(path):
-            path = path[len(self._prefix) :] if path.startswith(f"{self._prefix}/") else f"//{path}"
+            below = f"{path}/" if path == self._prefix else path
+            path = below[len(self._prefix) :] if below.startswith(f"{self._prefix}/") else f"//{path}"
         request = Request(scope, receive, path, self._new_id(None), self._idle, self._forwarded, self._host)
         given = request.header(b"x-request-id")
         if given is not None:

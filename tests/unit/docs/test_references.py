@@ -89,7 +89,7 @@ def test_every_route_label_is_there() -> None:
     routes = {match(path)[0] for path in _OUTER}
     for kind in ("manifests/x", "blobs/x", "blobs/uploads/", "blobs/uploads/x", "tags/list", "referrers/x"):
         routes.add(match(f"/v2/a/{kind}")[0])
-    assert routes | {"api", "token", "login", "account", "health", "other"} == set(codes(values))
+    assert routes | {"api", "token", "front", "login", "account", "health", "other"} == set(codes(values))
 
 
 def test_every_table_and_column_is_there() -> None:

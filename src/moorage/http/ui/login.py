@@ -51,6 +51,10 @@ class LoginPages:
         self._sessions = sessions
         self._providers = tuple(providers)
 
+    async def front(self, request: Request, visitor: Visitor | None) -> Response:
+        """From `/` to where there is something to do."""
+        return self._view.redirect(303, f"{request.prefix}{LOGIN if visitor is None else ACCOUNT}")
+
     async def show(self, request: Request, visitor: Visitor | None) -> Response:
         """The page; who is signed in already is sent on."""
         after = safe_next(request.value("next") or "", request.prefix)

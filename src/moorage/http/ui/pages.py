@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from moorage.core.audit import REFUSED, AuditEntry
 from moorage.core.errors import Denied, RegistryError, RouteUnknown, Unsupported
-from moorage.http.ui.addresses import ACCOUNT, LOGIN, LOGOUT, OIDC, REVOKE, TOKENS
+from moorage.http.ui.addresses import ACCOUNT, FRONT, LOGIN, LOGOUT, OIDC, REVOKE, TOKENS
 from moorage.http.ui.refusals import TITLES, extra_headers, log_failure
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ class Pages:
         self._oidc = oidc
         self._note = note
         self._table: dict[str, dict[str, Page]] = {
+            FRONT: {"GET": login.front},
             LOGIN: {"GET": login.show, "POST": login.enter},
             LOGOUT: {"POST": login.leave},
             ACCOUNT: {"GET": account.show},
