@@ -112,6 +112,12 @@ class Person:
         fields = {**self.fields("/account", "/account/tokens"), "name": name, "scopes": scopes, "days": days}
         return self.post("/account/tokens", fields)
 
+    def ask_to_revoke(self, name: str) -> Page:
+        """The page that "Revoke" beside a token leads to."""
+        links = [found for tag, found in self.page("/account").tags if tag == "a"]
+        target = next(found["href"] for found in links if found.get("aria-label") == f"Revoke {name}")
+        return self.page(str(target).removeprefix(self.prefix))
+
     def session(self) -> str | None:
         """The secret of the session's cookie."""
         return self.http.cookies.get("moorage_session")

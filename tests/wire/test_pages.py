@@ -128,7 +128,11 @@ def test_the_way_from_a_password_to_docker_login_and_out(person: Person, server:
     for words in ("laptop", "repository:team/**:pull", "registry:catalog:*"):
         assert words in check_page(again).words
 
-    fields = Page(again.text).form("/account/tokens/revoke").fields
+    assert [form.action for form in Page(again.text).forms] == ["/logout", "/account/tokens"]
+    asked = person.ask_to_revoke("laptop")
+    assert asked.by_id["name"] == "laptop"
+    assert httpx.get(f"{server.base}/v2/", auth=("ada", secret), trust_env=False).status_code == 200, "only asked"
+    fields = asked.form("/account/tokens/revoke").fields
     answer = person.post("/account/tokens/revoke", fields)
     assert (answer.status_code, answer.headers["location"]) == (303, "/account")
     assert httpx.get(f"{server.base}/v2/", auth=("ada", secret), trust_env=False).status_code == 401
@@ -371,8 +375,28 @@ def test_only_ones_own_tokens_are_revoked(person: Person, accounts: Accounts) ->
         person.sign_in(name, PASSWORD)
         fields = person.fields("/account", "/logout")
         for number in (str(row), "0", "-1", "x", "9" * 30, "1\0", ""):
+            asked = person.get(f"/account/tokens/revoke?id={quote(number)}")
+            assert (asked.status_code, "You have no such token" in check_page(asked).words) == (404, True), number
             assert person.post("/account/tokens/revoke", {**fields, "id": number}).status_code == 404, number
     assert accounts.rows("SELECT count(*) FROM access_tokens WHERE id=?", row) == [(1,)]
+
+
+def test_to_revoke_takes_two_steps_of_somebody_signed_in(person: Person, accounts: Accounts) -> None:
+    """The name on the page is text; who is not signed in is sent to do so, and a query that says two things is 400."""
+    accounts.user("hal", admin=False)
+    assert person.get("/account/tokens/revoke?id=1").headers["location"] == "/login"
+    person.sign_in("hal", PASSWORD)
+    person.make_token(EVIL)
+    asked = person.ask_to_revoke(EVIL)
+    assert asked.by_id["name"] == EVIL
+    row = asked.form("/account/tokens/revoke").fields["id"]
+    check_page(person.get(f"/account/tokens/revoke?id={row}"))
+    assert person.http.head(f"{person.base}/account/tokens/revoke?id={row}").content == b""
+    assert person.get(f"/account/tokens/revoke?id={row}&id=2").status_code == 400
+    assert person.post(f"/account/tokens/revoke?id={row}", {"id": row}).status_code == 403, "the word of the form"
+    assert accounts.rows("SELECT count(*) FROM access_tokens WHERE id=?", row) == [(1,)]
+    assert person.post("/account/tokens/revoke", asked.form("/account/tokens/revoke").fields).status_code == 303
+    assert accounts.rows("SELECT count(*) FROM access_tokens WHERE id=?", row) == [(0,)]
 
 
 @pytest.mark.parametrize("path", ["/login", "/account/tokens", "/account/tokens/revoke", "/logout"])

@@ -44,7 +44,10 @@ def by_password(browser: Chromium, server: Server) -> None:
     browser.arrive(f"{server.base}/account")
     looks(browser)
     token = make_token(browser, server, "ada")
-    browser.press("button[aria-label='Revoke laptop']")
+    browser.press("a[aria-label='Revoke laptop']")
+    assert browser.text("#name") == "laptop"
+    assert httpx.get(f"{server.base}/v2/", auth=("ada", token), trust_env=False).status_code == 200
+    browser.press("main form button")
     browser.arrive(f"{server.base}/account")
     answer = httpx.get(f"{server.base}/v2/", auth=("ada", token), trust_env=False)
     assert answer.status_code == 401

@@ -106,7 +106,7 @@ def test_the_pages_over_postgresql(postgres_url: str, tmp_path: Path) -> None:
         assert person.make_token("laptop").status_code == 409
         assert person.make_token("a\0b").status_code == 422
         assert httpx.get(f"{server.base}/v2/", auth=("admin", secret), trust_env=False).status_code == 200
-        fields = person.fields("/account", "/account/tokens/revoke")
+        fields = person.ask_to_revoke("laptop").form("/account/tokens/revoke").fields
         for row in ("9" * 18, "2147483648", "0", "\0"):
             assert person.post("/account/tokens/revoke", {**fields, "id": row}).status_code == 404, row
         assert person.post("/account/tokens/revoke", fields).status_code == 303

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from moorage.accounts.own_groups import OwnGroups
     from moorage.core.clock import Clock
     from moorage.core.errors import RegistryError
-    from moorage.http.form import Form
     from moorage.http.request import Request
     from moorage.http.response import Response
     from moorage.http.ui.view import View
     from moorage.http.ui.visitors import Visitor
+    from moorage.metadata.access_tokens import AccessToken
 
 _UNKNOWN = "You have no such token; it may be revoked already."
 
@@ -86,23 +86,33 @@ class AccountPages:
             return await self._page(request, visitor, error.status, draft=draft, error=error)
         return await self._page(request, visitor, 200, made=made)
 
+    async def ask(self, request: Request, visitor: Visitor | None) -> Response:
+        """Whether the token in the query is meant to be revoked."""
+        given = request.value("id")
+        if given is None:
+            return await self.back(request, visitor)
+        if visitor is None:
+            return self._to_login(request)
+        mine = await self._mine(visitor, given)
+        return self._view.page(request, 200, "revoke", token=token_of(visitor.secret), mine=mine)
+
     async def revoke(self, request: Request, visitor: Visitor | None) -> Response:
         """Revoke one of one's own tokens."""
         if visitor is None:
             return self._to_login(request)
         form = await read_own_form(request, visitor.secret)
-        await self._revoke(visitor, form)
+        token = await self._mine(visitor, form.one("id"))
+        await self._tokens.delete(visitor.caller, token.id)
         return self._view.redirect(303, f"{request.prefix}{ACCOUNT}")
 
-    async def _revoke(self, visitor: Visitor, form: Form) -> None:
-        row = whole_number(form.one("id")) or 0
+    async def _mine(self, visitor: Visitor, number: str) -> AccessToken:
         try:
-            token = await self._tokens.get(visitor.caller, row)
+            token = await self._tokens.get(visitor.caller, whole_number(number) or 0)
         except ObjectUnknown:
             raise ObjectUnknown(_UNKNOWN) from None
         if token.user_id != visitor.identity.id:
             raise ObjectUnknown(_UNKNOWN)
-        await self._tokens.delete(visitor.caller, row)
+        return token
 
     def _to_login(self, request: Request) -> Response:
         """The cookie of a session that has ended is of no more use."""

@@ -54,7 +54,7 @@ class Pages:
             LOGOUT: {"POST": login.leave},
             ACCOUNT: {"GET": account.show},
             TOKENS: {"GET": account.back, "POST": account.create},
-            REVOKE: {"GET": account.back, "POST": account.revoke},
+            REVOKE: {"GET": account.ask, "POST": account.revoke},
         }
 
     async def answer(self, request: Request) -> Response:
