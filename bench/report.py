@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
 
 from bench.rounds import BASE
@@ -14,6 +15,8 @@ TITLES = {
     "olareg": "olareg",
     "zot": "zot",
 }
+WIDTH = 118
+"""Of text that is no table: what the documents are checked for."""
 
 
 def markdown(header: list[str], rows: list[list[str]]) -> str:
@@ -133,7 +136,7 @@ def load_line(results: Json) -> str:
         return ""
     cores, times, moved = found["cores"], found["latency_loaded"], found["moved"]["bytes"]
     gone = ", ".join(f"{kind} {size / 1e6:,.0f} MB" for kind, size in moved.items())
-    return (
+    return _wrapped(
         f"Under load the server used {cores['server']:.2f} of {cores['all']:.2f} busy cores; `/v2/` took "
         f"{quantity(times['p50'], 's')} (median), {quantity(times['max'], 's')} at most; moved: {gone}."
     )
@@ -168,7 +171,12 @@ def foot(results: Json) -> str:
     if "client" in results:
         get, patch = (quantity(results["client"][key], "bytes/s") for key in ("get", "patch"))
         client = f" The streaming client alone reaches {get} (GET) and {patch} (PATCH)."
-    return f"{where}, {machine['system']}, {results['made'][:10]}.{how}{noise}{'.' if how else ''}{client} {versions}."
+    made = f"{where}, {machine['system']}, {results['made'][:10]}."
+    return _wrapped(f"{made}{how}{noise}{'.' if how else ''}{client} {versions}.")
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
 def full(results: Json) -> str:
