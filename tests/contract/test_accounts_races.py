@@ -14,12 +14,13 @@ import pytest
 from sqlalchemy import Connection, select
 
 from moorage.accounts.arrivals import arrive
-from moorage.accounts.grants import GrantChange, Grants, WantedGrant
+from moorage.accounts.grants import Grants
 from moorage.accounts.groups import Groups
 from moorage.accounts.projects import Projects
 from moorage.accounts.robots import Robots
 from moorage.accounts.trust_rules import TrustRuleChange, TrustRules
 from moorage.accounts.users import UserChange, Users
+from moorage.accounts.wanted_grants import GrantChange, WantedGrant
 from moorage.auth.ports import Arrival
 from moorage.core.access import SYSTEM
 from moorage.core.errors import Conflict, Denied, Invalid, ObjectUnknown, PreconditionFailed, RegistryError

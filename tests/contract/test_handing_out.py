@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 
 from moorage.accounts.explain import Explain
-from moorage.accounts.grants import GrantChange, Grants, WantedGrant
+from moorage.accounts.grants import Grants
 from moorage.accounts.policy import DatabasePolicy
 from moorage.accounts.projects import ProjectChange, Projects
 from moorage.accounts.robot_permissions import RobotPermission
 from moorage.accounts.robots import RobotChange, Robots
 from moorage.accounts.trust_rules import TrustRuleChange, TrustRules
 from moorage.accounts.users import Users
+from moorage.accounts.wanted_grants import GrantChange, WantedGrant
 from moorage.core.access import Caller, Identity
 from moorage.core.errors import Denied, Invalid, ObjectUnknown
 from moorage.metadata.database import Database

@@ -8,9 +8,10 @@ import pytest
 from sqlalchemy import Connection, event, insert
 
 from moorage.accounts import visibility
-from moorage.accounts.grants import Grants, WantedGrant
+from moorage.accounts.grants import Grants
 from moorage.accounts.projects import Projects
 from moorage.accounts.visibility import visible_source
+from moorage.accounts.wanted_grants import WantedGrant
 from moorage.core.access import ANONYMOUS, Identity
 from moorage.core.digest import digest_of
 from moorage.metadata.blobs import StoredBlob, add_blob, link_blob, links_from

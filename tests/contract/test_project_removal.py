@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from moorage.accounts.grants import Grants, WantedGrant
+from moorage.accounts.grants import Grants
 from moorage.accounts.projects import ProjectChange, Projects
+from moorage.accounts.wanted_grants import WantedGrant
 from moorage.core.access import Caller
 from moorage.core.errors import Conflict, Denied, ObjectUnknown
 from moorage.metadata.database import Database

@@ -13,12 +13,13 @@ from sqlalchemy import Connection, event, insert, select, update
 
 from moorage.accounts.decision import decide
 from moorage.accounts.explain import Explain
-from moorage.accounts.grants import Grants, WantedGrant
+from moorage.accounts.grants import Grants
 from moorage.accounts.policy import DatabasePolicy
 from moorage.accounts.policy_document import PolicyDocuments
 from moorage.accounts.projects import ProjectChange, Projects
 from moorage.accounts.sight import DatabaseSight
 from moorage.accounts.visibility import visible_repositories, visible_source
+from moorage.accounts.wanted_grants import WantedGrant
 from moorage.core.access import ADMIN, ANONYMOUS, EVERYTHING, NOTHING, PULL, ROLES, Identity, Scope
 from moorage.core.errors import Conflict, Denied, Invalid, ObjectUnknown
 from moorage.metadata.access_tokens import NewAccessToken, add_token, remove_token

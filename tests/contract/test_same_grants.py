@@ -9,9 +9,10 @@ import pytest
 from alembic import command
 from sqlalchemy import Connection, select, text
 
-from moorage.accounts.grants import GrantChange, Grants, ShownGrant, WantedGrant
+from moorage.accounts.grants import Grants, ShownGrant
 from moorage.accounts.policy_document import PolicyDocuments
 from moorage.accounts.projects import Projects
+from moorage.accounts.wanted_grants import GrantChange, WantedGrant
 from moorage.core.errors import Conflict
 from moorage.metadata.database import Database
 from moorage.metadata.migrate import migrate

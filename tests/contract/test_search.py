@@ -10,11 +10,12 @@ import pytest
 from sqlalchemy import Connection, event
 
 from moorage.accounts import visibility
-from moorage.accounts.grants import Grants, WantedGrant
+from moorage.accounts.grants import Grants
 from moorage.accounts.policy import DatabasePolicy
 from moorage.accounts.projects import Projects
 from moorage.accounts.search import Search
 from moorage.accounts.visibility import Wanted, search
+from moorage.accounts.wanted_grants import WantedGrant
 from moorage.core.access import PULL, Caller, Identity, Scope
 from moorage.core.errors import Conflict, Invalid
 from moorage.metadata.database import Database

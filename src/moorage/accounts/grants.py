@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from sqlalchemy.exc import IntegrityError
 
 from moorage.accounts.decision import decide
 from moorage.accounts.handing_out import Handed, check_handed
-from moorage.accounts.rights import KEEP, Keep, check_hands_out, check_version, checked_description, checked_expiry
-from moorage.accounts.token_scopes import is_glob
-from moorage.core.access import ADMIN, DELETE, OVERWRITE, PULL, PUSH, ROLES
+from moorage.accounts.rights import check_hands_out, check_version, checked_description, checked_expiry
+from moorage.accounts.wanted_grants import KINDS, changed_values, check_pattern, checked_actions, held_principal
+from moorage.core.access import ADMIN
 from moorage.core.audit import OK, AuditEntry
 from moorage.core.errors import Conflict, Denied, Invalid, ObjectUnknown
-from moorage.core.globs import literal_prefix
 from moorage.metadata.audit import record
 from moorage.metadata.grants import (
     ALLOW,
     DENY,
-    EVERYBODY,
-    NAMELESS,
     Grant,
     NewGrant,
     add_grant,
@@ -33,23 +30,21 @@ from moorage.metadata.grants import (
     list_grants_of,
     principal_id,
     principal_names,
-    project_of_robot,
     remove_grant,
 )
-from moorage.metadata.projects import find_project, is_within
+from moorage.metadata.projects import find_project
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from sqlalchemy import Connection
 
+    from moorage.accounts.wanted_grants import GrantChange, WantedGrant
     from moorage.core.access import Caller
     from moorage.core.clock import Clock
     from moorage.metadata.database import Database
     from moorage.metadata.projects import Project
 
-ACTIONS = (PULL, PUSH, OVERWRITE, DELETE, ADMIN)
-KINDS = ("user", "group", "robot", *NAMELESS)
 _UNKNOWN = "There is no such grant or project, or it is not yours to see."
 _AT_ONCE = "Somebody made a grant at this moment that says the same; read them again."
 
@@ -60,41 +55,6 @@ class ShownGrant:
 
     grant: Grant
     principal: str
-
-
-@dataclass(frozen=True, slots=True)
-class WantedGrant:
-    """A grant to be made.
-
-    Attributes:
-        kind: `user`, `group`, `robot`, `anonymous` (everybody) or `authenticated`.
-        principal: a name; empty for the last two.
-        role: reader, writer, maintainer or admin; empty where `actions` are given.
-        actions: of pull, push, overwrite, delete and admin.
-        pattern: glob of full repository names in the project; empty for all.
-        effect: `allow` or `deny`.
-        expires_at: seconds since 1970; None for never.
-        note: for people.
-    """
-
-    kind: str
-    principal: str = ""
-    role: str = ""
-    actions: tuple[str, ...] = ()
-    pattern: str = ""
-    effect: str = ALLOW
-    expires_at: float | None = None
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class GrantChange:
-    """What is to become of a grant; None leaves things as they are, except for `expires_at`, where it means never."""
-
-    role: str | None = None
-    actions: tuple[str, ...] | None = None
-    expires_at: float | Keep | None = KEEP
-    note: str | None = None
 
 
 class Exchange(Protocol):
@@ -263,7 +223,7 @@ class Grants:
             Conflict: another grant says what this one would say.
         """
         check_hands_out(caller)
-        values = self._values(wanted)
+        values = changed_values(wanted, self._clock.now())
 
         def change(connection: Connection) -> ShownGrant:
             found = self._seen(connection, caller, row, hold=True)
@@ -326,7 +286,7 @@ class Grants:
             project.id,
             wanted.pattern,
             wanted.kind,
-            _principal(connection, wanted, project.name),
+            held_principal(connection, wanted, project.name),
             wanted.effect,
             wanted.role,
             checked_actions(wanted.role, wanted.actions),
@@ -370,74 +330,6 @@ class Grants:
         if not is_admin and not theirs:
             raise ObjectUnknown(_UNKNOWN)
         return _named(connection, [grant])[0]
-
-    def _values(self, wanted: GrantChange) -> dict[str, Any]:
-        values: dict[str, Any] = {}
-        if wanted.role is not None or wanted.actions is not None:
-            values["role"] = wanted.role or ""
-            values["actions"] = checked_actions(wanted.role or "", wanted.actions or ())
-        if wanted.expires_at is not KEEP:
-            values["expires_at"] = checked_expiry(wanted.expires_at, self._clock.now())
-        if wanted.note is not None:
-            values["note"] = checked_description(wanted.note)
-        return values
-
-
-def checked_actions(role: str, actions: tuple[str, ...], known: tuple[str, ...] = ACTIONS) -> str:
-    """The actions as they are kept, in a fixed order; empty where there is a role.
-
-    Raises:
-        Invalid: both or neither of the two, or words that are none.
-    """
-    if bool(role) == bool(actions):
-        raise Invalid("A grant has either a role or actions.")
-    if role and role not in ROLES:
-        raise Invalid(f"A role is one of {', '.join(ROLES)}.")
-    if not set(actions) <= set(known):
-        raise Invalid(f"Actions are of {', '.join(known)}.")
-    return ",".join(action for action in known if action in actions)
-
-
-def check_glob(pattern: str) -> None:
-    """Refuse a pattern of repository names that is none; an empty one stands for all.
-
-    Raises:
-        Invalid: see above.
-    """
-    if pattern and not is_glob(pattern):
-        raise Invalid("A pattern is a repository's full name, where * stands within one part and ** for any parts.")
-
-
-def check_pattern(pattern: str, project: str) -> None:
-    """Refuse a pattern that is none, or of which nothing lies in the project.
-
-    Raises:
-        Invalid: see above.
-    """
-    if not pattern:
-        return
-    check_glob(pattern)
-    begin = literal_prefix(pattern)
-    if project and not (is_within(pattern, project) or (begin != pattern and f"{project}/".startswith(begin))):
-        raise Invalid(f"The pattern lies outside of the project {project}; write full names, as {project}/**.")
-
-
-def _principal(connection: Connection, wanted: WantedGrant, project: str) -> int:
-    if wanted.kind not in KINDS:
-        raise Invalid(f"A grant is for one of {', '.join(KINDS)}.")
-    if wanted.kind in NAMELESS and wanted.principal:
-        raise Invalid(f"{wanted.kind} has no name.")
-    found = principal_id(connection, wanted.kind, wanted.principal, hold=True)
-    home = project_of_robot(connection, found) if wanted.kind == "robot" and found is not None else None
-    if wanted.kind == "robot" and (found is None or (home is not None and not is_within(project, home))):
-        # One answer, as the robots of other projects are nobody's business here.
-        raise Invalid("There is no robot of that name that belongs to this project, to one above it or to the system.")
-    if found is None:
-        raise Invalid(f"There is no {wanted.kind} {wanted.principal!r}.")
-    words = ROLES[wanted.role] if wanted.role else frozenset(wanted.actions)
-    if wanted.kind == EVERYBODY and wanted.effect == ALLOW and words != {PULL}:
-        raise Invalid("Anonymous can be allowed to pull, nothing else: the role reader.")
-    return found
 
 
 def _check_alone(connection: Connection, grant: Grant) -> None:

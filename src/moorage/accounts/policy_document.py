@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from moorage.accounts.grants import Grants, ShownGrant, WantedGrant
+from moorage.accounts.grants import Grants, ShownGrant
 from moorage.accounts.policy_rendering import DELETING, NOTE, PULLING, PUSHING, VERSIONS, Rendered, render
+from moorage.accounts.wanted_grants import WantedGrant
 from moorage.core.access import DELETE, OVERWRITE, PULL, PUSH
 from moorage.core.errors import Conflict, Invalid
 from moorage.metadata.grants import ALLOW, AUTHENTICATED, DENY, EVERYBODY

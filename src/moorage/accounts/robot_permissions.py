@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from moorage.accounts.grants import check_glob, checked_actions
+from moorage.accounts.wanted_grants import check_glob, checked_actions
 from moorage.core.access import DELETE, OVERWRITE, PULL, PUSH
 from moorage.core.errors import Invalid
 from moorage.metadata.grants import ALLOW, NewGrant

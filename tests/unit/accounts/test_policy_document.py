@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from moorage.accounts.grants import WantedGrant
 from moorage.accounts.policy_document import MOST_STATEMENTS, read_document
+from moorage.accounts.wanted_grants import WantedGrant
 from moorage.core.errors import Invalid
 
 PULLING = ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]

@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Response
 from pydantic import ConfigDict, Field
 
-from moorage.accounts.grants import GrantChange, Grants, ShownGrant, WantedGrant
+from moorage.accounts.grants import Grants, ShownGrant
 from moorage.accounts.rights import KEEP
+from moorage.accounts.wanted_grants import GrantChange, WantedGrant
 from moorage.http.api.etags import IfMatch, set_etag
 from moorage.http.api.paging import Paged
 from moorage.http.api.shapes import Body, ObjectId, PlainQuery, Shown, Text, given
