@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy import BigInteger, Double, Text, bindparam, delete, select, update
@@ -20,6 +21,9 @@ V = TypeVar("V", str, int)
 
 IN_LIMIT = 500
 """Values in one `IN (...)`; SQLite takes 32,766 parameters, planners like fewer."""
+
+FEW = 16
+"""Up to so many a statement is kept for each number: the blobs of most manifests."""
 
 LINKED_BLOB = Lookup(
     select(
@@ -139,10 +143,22 @@ def links_from(connection: Connection, digest: str, limit: int) -> list[tuple[st
     return found
 
 
+@cache
+def _linked_among(number: int) -> Prepared:
+    """repository, so many digests -> those of them that it links."""
+    names = [f"digest{place}_" for place in range(number)]
+    linked = blob_links.c.digest.in_([bindparam(name) for name in names])
+    statement = select(blob_links.c.digest).where(blob_links.c.repository_id == bindparam("repository_"), linked)
+    return Prepared(lambda _: statement, "repository_", *names)
+
+
 def linked_digests(connection: Connection, repository_id: int, digests: Iterable[str]) -> set[str]:
     """Those of `digests` that the repository links as blobs."""
     found: set[str] = set()
     for some in batches(digests):
+        if len(some) <= FEW:
+            found.update(row[0] for row in _linked_among(len(some)).rows(connection, repository_id, *some))
+            continue
         statement = select(blob_links.c.digest).where(
             blob_links.c.repository_id == repository_id, blob_links.c.digest.in_(some)
         )

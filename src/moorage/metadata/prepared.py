@@ -47,6 +47,13 @@ class Prepared:
         row = self._on_postgres(connection, values).first()
         return tuple(row) if row is not None else None
 
+    def rows(self, connection: Connection, *values: object) -> list[tuple[Any, ...]]:
+        """All rows of a SELECT that finds few."""
+        if connection.dialect.name == "sqlite":
+            found: list[tuple[Any, ...]] = self._on_sqlite(connection, values).fetchall()
+            return found
+        return [tuple(row) for row in self._on_postgres(connection, values)]
+
     def count(self, connection: Connection, *values: object) -> int:
         """Run a change; how many rows it touched."""
         if connection.dialect.name == "sqlite":
