@@ -29,6 +29,7 @@ from moorage.registry import upload
 from moorage.registry.chunk import Chunk
 from moorage.registry.parts import Parts
 from moorage.registry.settings import RegistrySettings
+from moorage.registry.settle import Settling
 from moorage.registry.sight import OpenSight
 from moorage.registry.upload import Uploads
 
@@ -60,7 +61,8 @@ async def measure(folder: Path, pushers: int) -> tuple[float, float, float]:
     with ThreadPoolExecutor(16) as executor:
         blobs, files = FilesystemBlobs(root, executor), FilesystemUploads(root, executor)
         sight = OpenSight(database)
-        uploads = Uploads(Parts(database, blobs, files, RegistrySettings(), SystemClock(), RandomIds(), sight))
+        parts = Parts(database, blobs, files, RegistrySettings(), SystemClock(), RandomIds(), sight)
+        uploads = Uploads(parts, Settling(database, blobs, on=False))
         await push(uploads, Caller(ANONYMOUS), "warm/up", 50)
         begun, cpu = time.perf_counter(), time.process_time()
         await asyncio.gather(

@@ -35,6 +35,7 @@ TABLES = {
     "tag_history": "id, repository_id, name, digest",
     "blobs": "digest, size, location",
     "blob_links": "repository_id, digest",
+    "unsynced_blobs": "number, digest, content",
     "uploads": 'id, repository, "offset", digest, content',
     "events": "action, repository, payload",
 }
@@ -103,18 +104,20 @@ def check(root: Path, facts: Facts | None = None, *, power_was_lost: bool = Fals
     Args:
         root: the registry's directory.
         facts: its database; read from SQLite below the root unless given.
-        power_was_lost: then the file of an upload may be shorter than its row says, or gone; the session ends.
+        power_was_lost: then the file of an upload may be shorter than its row says, or gone; the session ends. That of
+            a small blob may be damaged or gone where the database keeps its bytes, and damaged where no row names it.
     """
     facts = facts or sqlite_facts(root / "moorage.db")
     return [
         *facts.problems,
         *_manifests(facts),
         *_tags(facts),
-        *_blobs(facts, root),
+        *_kept(facts),
+        *_blobs(facts, root, power_was_lost=power_was_lost),
         *(() if power_was_lost else _shortened_uploads(facts, root)),
         *_uploads(facts, root),
         *_events(facts),
-        *_files(root),
+        *_files(root, _certain(facts) if power_was_lost else None),
     ]
 
 
@@ -163,9 +166,24 @@ def _tags(facts: Facts) -> Iterator[str]:
         yield "the tags are not where their history ends"
 
 
-def _blobs(facts: Facts, root: Path) -> Iterator[str]:
+def _kept(facts: Facts) -> Iterator[str]:
+    for row in facts["unsynced_blobs"]:
+        if _digest(row["digest"], row["content"]) != row["digest"]:
+            yield f"other bytes are kept for blob {row['digest']}"
+
+
+def _certain(facts: Facts) -> set[str]:
+    """The places of blobs that a loss of power leaves alone."""
+    kept = {row["digest"] for row in facts["unsynced_blobs"]}
+    return {row["location"] for row in facts["blobs"] if row["digest"] not in kept}
+
+
+def _blobs(facts: Facts, root: Path, *, power_was_lost: bool) -> Iterator[str]:
     known = {row["digest"] for row in facts["blobs"]}
+    kept = {row["digest"] for row in facts["unsynced_blobs"]} if power_was_lost else set()
     for row in facts["blobs"]:
+        if row["digest"] in kept:
+            continue
         path = root / row["location"]
         if not path.is_file():
             yield f"blob {row['digest']} has no file"
@@ -222,16 +240,17 @@ def _events(facts: Facts) -> Iterator[str]:
             yield f"no event tells that {row['digest']} came to {table} of {name}"
 
 
-def _files(root: Path) -> Iterator[str]:
+def _files(root: Path, named: set[str] | None) -> Iterator[str]:
+    """`named`: the places of blobs, where files elsewhere may hold anything (None: they may not)."""
     for path in sorted(root.rglob("*")):
         name = path.relative_to(root).as_posix()
         if path.is_dir() or DATABASE_FILES.fullmatch(name):
             continue
         blob = BLOB_FILE.fullmatch(name)
         if blob is not None:
-            # Also one that no row knows yet: it was named only after its bytes were checked and synced.
+            # Also one that no row knows yet: it was named only after its bytes were checked and written.
             digest = f"{blob[1]}:{blob[3]}"
-            if _digest(digest, path.read_bytes()) != digest:
+            if (named is None or name in named) and _digest(digest, path.read_bytes()) != digest:
                 yield f"the file {name} does not hold what its name says"
         elif path.parent != root / "uploads" or not UPLOAD_KEY.fullmatch(path.name):
             yield f"the file {name} has no place in a registry and no purge finds it"

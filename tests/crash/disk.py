@@ -24,7 +24,7 @@ BLOCK = 4096
 
 @dataclass(frozen=True)
 class Call:
-    """One call, or a mark of the test (`what` is "commit", "asked" or "answered")."""
+    """One call, or a mark of the test (`what` is "commit", "log-sync", "asked" or "answered")."""
 
     what: str
     path: Path = Path()
@@ -72,6 +72,24 @@ class Recorder(Files):
         with self._lock:
             super().sync_directory(path)
             self._calls.append(Call("sync-directory", path))
+
+    def open_nameless(self, folder: Path) -> int:
+        with self._lock:
+            descriptor = super().open_nameless(folder)
+            self._opened[descriptor] = Path(f"nameless/{len(self._calls)}")
+            self._calls.append(Call("nameless", self._opened[descriptor]))
+            return descriptor
+
+    def give_name(self, descriptor: int, path: Path) -> None:
+        with self._lock:
+            super().give_name(descriptor, path)
+            self._calls.append(Call("link", self._opened[descriptor], path))
+            self._opened[descriptor] = path
+
+    def sync_filesystem(self, descriptor: int) -> None:
+        with self._lock:
+            super().sync_filesystem(descriptor)
+            self._calls.append(Call("sync-all"))
 
     def rename(self, source: Path, target: Path) -> None:
         with self._lock:
@@ -146,6 +164,13 @@ class Disk:
         if call.what == "create":
             self._files[call.path] = _File()
             self._changes.append(_Change(call.path, self._files[call.path]))
+        elif call.what == "nameless":
+            self._files[call.path] = _File()
+        elif call.what == "link":
+            self._files[call.to] = self._files.pop(call.path)
+            self._changes.append(_Change(call.to, self._files[call.to]))
+        elif call.what == "sync-all":
+            self._sync_all()
         elif call.what == "write":
             self._files[call.path].now[call.size :] = call.data
         elif call.what == "truncate":
@@ -162,6 +187,12 @@ class Disk:
         elif call.what == "unlink":
             self._files.pop(call.path, None)
             self._changes.append(_Change(call.path, removed=True))
+
+    def _sync_all(self) -> None:
+        for file in self._files.values():
+            file.synced = bytes(file.now)
+        for change in self._changes:
+            change.durable = True
 
     def _sync_directory(self, path: Path) -> None:
         # A change that moves a file carries with it what made the file there.

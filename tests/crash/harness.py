@@ -63,7 +63,8 @@ class Server:
         self._nursery = nursery
         self._clients: list[Client] = []
         # The work that comes round by itself would pass points in the middle of a test's own.
-        self._env = {"REGISTRY_STORAGE_MAINTENANCE_UPLOADPURGING_ENABLED": "false", **(env or {})}
+        quiet = {"REGISTRY_STORAGE_MAINTENANCE_UPLOADPURGING_ENABLED": "false", program.SETTLE: "3600"}
+        self._env = {**quiet, **(env or {})}
 
     @property
     def process(self) -> Child:

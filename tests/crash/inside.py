@@ -6,7 +6,7 @@ import asyncio
 import os
 import sqlite3
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
@@ -19,7 +19,7 @@ from moorage.config import Overrides, load
 from moorage.http import errors
 from moorage.http.root import Root
 from moorage.metadata.migrate import migrate
-from moorage.metadata.sqlite import SqliteDatabase
+from moorage.registry import settle
 from moorage.telemetry.probe import Probe, no_probe
 from tests.crash.client import Answer
 from tests.crash.disk import Call, Recorder
@@ -38,7 +38,7 @@ class Inside:
     """Requests to an application.
 
     Attributes:
-        calls: what was recorded; `commit` has the database's bytes, and in `size` whether it was durable.
+        calls: what was recorded; `commit` has the database's bytes, durable with the `log-sync` after it.
     """
 
     def __init__(self, root: Root, calls: list[Call]) -> None:
@@ -78,20 +78,31 @@ class Inside:
 
 
 @asynccontextmanager
-async def running(root: Path, monkeypatch: pytest.MonkeyPatch, probe: Probe = no_probe) -> AsyncIterator[Inside]:
-    """The registry on `root`, for the length of the `async with`."""
+async def running(
+    root: Path, monkeypatch: pytest.MonkeyPatch, probe: Probe = no_probe, settle_after: float = 3600.0
+) -> AsyncIterator[Inside]:
+    """The registry on `root`, for the length of the `async with`.
+
+    Args:
+        root: the directory.
+        monkeypatch: of the test.
+        probe: told each point.
+        settle_after: seconds in which small blobs gather for their sync.
+    """
     calls: list[Call] = []
     (root / "uploads").mkdir(parents=True, exist_ok=True)
     database = root / "moorage.db"
     if not database.exists():
         database.write_bytes(_empty())
-    durable = _remember_durability(monkeypatch)
+    monkeypatch.setattr(settle, "PAUSE", settle_after)
     monkeypatch.setattr(errors, "_log", _Silence())  # refusals are what these tests are about
 
     def record(point: str) -> None:
         probe(point)
         if point == "commit-done":
-            calls.append(Call("commit", data=_bytes_of(database), size=durable()))
+            calls.append(Call("commit", data=_bytes_of(database)))
+        elif point == "log-sync-done":
+            calls.append(Call("log-sync"))
 
     with monkeypatch.context() as patch:
         patch.setattr(app, "Files", lambda probe: Recorder(calls, probe))
@@ -105,25 +116,12 @@ async def running(root: Path, monkeypatch: pytest.MonkeyPatch, probe: Probe = no
     while not calls:  # a worker looks once whether upkeep is due when it starts
         await asyncio.sleep(0.001)
     calls.clear()
-    calls.append(Call("commit", data=_bytes_of(database), size=1))
+    calls += [Call("commit", data=_bytes_of(database)), Call("log-sync")]
     try:
         yield Inside(root_app, calls)
     finally:
         await to_app.put({"type": "lifespan.shutdown"})
         await life
-
-
-def _remember_durability(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
-    """Whether the write that was asked for last has to be durable; the tests ask for one at a time."""
-    last = [1]
-    original = SqliteDatabase.write
-
-    async def write(self: SqliteDatabase, change: Any, *, durable: bool = True) -> Any:
-        last[0] = int(durable)
-        return await original(self, change, durable=durable)
-
-    monkeypatch.setattr(SqliteDatabase, "write", write)
-    return lambda: last[0]
 
 
 @cache

@@ -18,7 +18,20 @@ from enum import IntEnum
 from pathlib import Path
 
 # Each is told before the call it is named after, the ones with `-done` after a call that changed something.
-FAILABLE = ("open", "write", "truncate", "fsync", "fsync-directory", "rename", "mkdir", "unlink", "commit")
+FAILABLE = (
+    "open",
+    "write",
+    "truncate",
+    "fsync",
+    "fsync-directory",
+    "rename",
+    "mkdir",
+    "unlink",
+    "commit",
+    "log-sync",
+    "link",
+    "syncfs",
+)
 POINTS = (
     *FAILABLE,
     "write-done",
@@ -28,6 +41,9 @@ POINTS = (
     "mkdir-done",
     "unlink-done",
     "commit-done",
+    "log-sync-done",
+    "link-done",
+    "syncfs-done",
     "response",
 )
 ANY = "any"

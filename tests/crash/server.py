@@ -7,9 +7,13 @@ from pathlib import Path
 
 from moorage.cli.supervisor import run
 from moorage.config import Overrides, load
+from moorage.registry import settle
 from tests.crash.plan import Plan
 
 MAIN = f"{__name__}:serve"
+
+SETTLE = "MOORAGE_CRASH_SETTLE"
+"""Variable with the seconds in which small blobs gather for their sync."""
 
 
 def serve(arguments: list[str]) -> None:
@@ -23,4 +27,5 @@ def serve(arguments: list[str]) -> None:
     loaded = load(None, os.environ, overrides)
     if loaded.errors:
         raise ValueError(loaded.errors)
+    settle.PAUSE = float(os.environ[SETTLE])
     run(loaded.settings, Plan(Path(plan)))

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from moorage.blobs.disk import is_settled_by_sync
 from moorage.telemetry.probe import no_probe
 from tests.crash.checker import check, sqlite_facts
 from tests.crash.client import Answer, content, digest_of, image
@@ -141,7 +142,9 @@ def losses(root: Path, calls: list[Call], seed: int) -> list[tuple[int, State]]:
     found: list[tuple[int, State]] = []
     for number, call in enumerate(calls):
         if call.what == "commit":
-            databases = [call.data] if call.size else [*databases, call.data]
+            databases = [*databases, call.data]
+        elif call.what == "log-sync":
+            databases = databases[-1:]
         elif call.what == "asked":
             assert isinstance(call.value, dict)
             asked = set(call.value)
@@ -161,15 +164,33 @@ def _distinct(states: list[dict[Path, bytes]]) -> list[dict[Path, bytes]]:
     return [state for number, state in enumerate(states) if state not in states[:number]]
 
 
-async def recorded(root: Path, monkeypatch: pytest.MonkeyPatch) -> list[Call]:
-    async with running(root, monkeypatch) as inside:
+NEVER, SOON = 3600.0, 0.01
+"""Seconds in which small blobs gather for their sync."""
+
+
+async def recorded(root: Path, monkeypatch: pytest.MonkeyPatch, settle_after: float) -> list[Call]:
+    async with running(root, monkeypatch, settle_after=settle_after) as inside:
         await everything(inside)
+        if settle_after == SOON and is_settled_by_sync(root):
+            async with asyncio.timeout(10):
+                while not settled(inside.calls):
+                    await asyncio.sleep(0.001)
         return list(inside.calls)
 
 
-async def test_nothing_that_was_answered_is_lost(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def settled(calls: list[Call]) -> bool:
+    """Whether all was synced after the last file got its name, and the bytes were let go of."""
+    whats = [call.what for call in calls]
+    last = max((place for place, what in enumerate(whats) if what == "link"), default=0)
+    return "sync-all" in whats[last:] and "commit" in whats[last + whats[last:].index("sync-all") :]
+
+
+@pytest.mark.parametrize("settle_after", [NEVER, SOON])
+async def test_nothing_that_was_answered_is_lost(
+    memory: Path, monkeypatch: pytest.MonkeyPatch, settle_after: float
+) -> None:
     root = memory / "root"
-    calls = await recorded(root, monkeypatch)
+    calls = await recorded(root, monkeypatch, settle_after)
     states = losses(root, calls, seed=1)
     assert len(states) > len(calls) > 100
     for turn, (number, state) in enumerate(states):
@@ -216,7 +237,7 @@ def sessions_of(calls: list[Call]) -> list[str]:
 )
 async def test_the_registry_starts_on_what_is_left(memory: Path, monkeypatch: pytest.MonkeyPatch, share: float) -> None:
     root = memory / "root"
-    calls = await recorded(root, monkeypatch)
+    calls = await recorded(root, monkeypatch, SOON)
     chance = random.Random(7)
     states = [(number, state) for number, state in losses(root, calls, seed=2) if chance.random() < share]
     assert states

@@ -12,6 +12,7 @@ from tests.crash.checker import Facts, check, postgres_facts, sqlite_facts
 from tests.crash.conftest import MakeServer
 from tests.crash.harness import Server
 from tests.crash.load import Auditor, Ledger, Writer
+from tests.crash.server import SETTLE
 
 WRITERS = 4
 KILLS_OF_ONE_STORE = 10
@@ -57,7 +58,7 @@ def many_kills(server: Server, seeds: list[int], facts: Callable[[], Facts]) -> 
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_three_kills_under_load(make_server: MakeServer, seed: int) -> None:
-    server = make_server(workers=2)
+    server = make_server(workers=2, env={SETTLE: "0.1"})
     many_kills(server, [seed * 1000 + number for number in range(3)], sqlite_of(server))
 
 
@@ -65,7 +66,7 @@ def test_three_kills_under_load(make_server: MakeServer, seed: int) -> None:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("store", range(200 // KILLS_OF_ONE_STORE))
 def test_two_hundred_kills_under_load(make_server: MakeServer, store: int) -> None:
-    server = make_server(workers=2)
+    server = make_server(workers=2, env={SETTLE: "0.1"})
     many_kills(server, [store * 100 + number for number in range(KILLS_OF_ONE_STORE)], sqlite_of(server))
 
 

@@ -12,11 +12,15 @@ class Failing:
     Args:
         at: which call fails, counted from 1; 0: none.
         error: with which `errno`.
+
+    Attributes:
+        always: whether every call fails.
     """
 
     def __init__(self, at: int = 0, error: int = errno.EIO) -> None:
         self.at = at
         self.error = error
+        self.always = False
         self.points: list[str] = []
         self._lock = threading.Lock()
 
@@ -24,7 +28,7 @@ class Failing:
         """Told before (and, where something changed, after) each call."""
         with self._lock:
             self.points.append(point)
-            if len(self.points) == self.at:
+            if self.always or len(self.points) == self.at:
                 raise OSError(self.error, f"made to fail at {point}")
 
     @property

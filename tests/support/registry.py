@@ -30,6 +30,7 @@ from moorage.registry.pull import Pull
 from moorage.registry.push import UNCONDITIONAL, Condition, Push, Pushed, Wish
 from moorage.registry.referrers import Referrers
 from moorage.registry.settings import RegistrySettings
+from moorage.registry.settle import Settling
 from moorage.registry.sight import OpenSight
 from moorage.registry.upload import Uploads
 from moorage.testing.blob_store import Store
@@ -82,7 +83,8 @@ class Registry:
         self.settings = settings or RegistrySettings()
         bytes_ = (self.store.blobs, self.store.uploads)
         parts = Parts(database, *bytes_, self.settings, self.clock, self.ids, sight or OpenSight(database), audit)
-        self.uploads = Uploads(parts)
+        self.settling = Settling(parts.database, parts.blobs, on=True)
+        self.uploads = Uploads(parts, self.settling)
         self.mount = Mount(parts)
         self.push = Push(parts)
         self.pull = Pull(parts)

@@ -20,6 +20,7 @@ from moorage.blobs.checked import CheckedBlobs, CheckedUploads
 from moorage.blobs.files import Files
 from moorage.blobs.watch import StorageWatch
 from moorage.core.clock import RandomIds, SystemClock
+from moorage.core.errors import RegistryError
 from moorage.http.health import Health
 from moorage.http.root import Root
 from moorage.http.v2.app import DistributionApi
@@ -37,6 +38,7 @@ from moorage.registry.parts import Parts
 from moorage.registry.pull import Pull
 from moorage.registry.push import Push
 from moorage.registry.referrers import Referrers
+from moorage.registry.settle import Settling
 from moorage.registry.upload import Uploads
 from moorage.telemetry.access import AccessLog, descriptor_writer
 from moorage.telemetry.heap import trim_heap
@@ -82,6 +84,7 @@ def build(settings: Settings, run: Run, probe: Probe = no_probe) -> Root:
     database = open_database(settings.metadata.url, metrics.observe_database, probe)
     blobs, uploads = _stores(settings, executor, metrics.observe_storage, probe)
     access = AccessLog(settings.log, descriptor_writer(sys.stdout.fileno()), clock)
+    settling = Settling(database, blobs, on=settings.metadata.url.startswith("sqlite"))
     sweeper = Sweeper(database, uploads, _purge(settings), settings.events, clock)
     keeper = _Keeper(run.supervisor, [metrics.flush, trim_heap], [access.flush])
     watching = watch(settings, database, clock, metrics)
@@ -94,15 +97,18 @@ def build(settings: Settings, run: Run, probe: Probe = no_probe) -> Root:
 
     async def startup() -> None:
         await database.start()
+        await settling.restore()
         metrics.flush()
         for begin in who.starts:
             await begin()
-        keeper.start([sweeper.run, *watching.tasks, *who.tasks])
+        keeper.start([sweeper.run, settling.run, *watching.tasks, *who.tasks])
 
     async def shutdown() -> None:
         await keeper.stop()
         for close in (*who.closes, *watching.closes):
             await close()
+        with suppress(RegistryError):  # what is kept is put back by the next start
+            await settling.settle()
         await database.close()
         executor.shutdown(wait=False)
         access.flush()
@@ -124,7 +130,7 @@ def build(settings: Settings, run: Run, probe: Probe = no_probe) -> Root:
         certificates=who.certificates,
     )
     return Root(
-        DistributionApi(_routes(parts, settings, guard, watching), guard, watching.gate),
+        DistributionApi(_routes(parts, settling, settings, guard, watching), guard, watching.gate),
         health,
         settings.http,
         metrics=metrics,
@@ -153,14 +159,14 @@ def _purge(settings: Settings) -> UploadPurgeSettings:
     return replace(settings.purge, enabled=False) if settings.registry.readonly else settings.purge
 
 
-def _routes(parts: Parts, settings: Settings, guard: Guard | None, watching: Watch) -> Table:
+def _routes(parts: Parts, settling: Settling, settings: Settings, guard: Guard | None, watching: Watch) -> Table:
     pull, delete = Pull(parts), Delete(parts)
     folder = str(settings.blobs.root / "uploads") if settings.blobs.driver == "filesystem" else None
     spool = Spool(settings.registry.manifest_limit, folder)
     return table(
         Manifests(pull, Push(parts), delete, spool, watching.pulls),
         Blobs(pull, delete, watching.pulls if settings.audit.blobs else None),
-        UploadSessions(Uploads(parts), Mount(parts), guard),
+        UploadSessions(Uploads(parts, settling), Mount(parts), guard),
         Lists(Listing(parts), Referrers(parts)),
     )
 

@@ -76,10 +76,15 @@ class CheckedBlobs:
         finally:
             self._observe("source", time.perf_counter() - begun)
 
-    async def put(self, digest: Digest, data: bytes) -> Sealed:
+    async def put(self, digest: Digest, data: bytes, *, kept: bool = False) -> Sealed:
         """See `BlobStore.put`."""
         with _Duty("put", self._observe):
-            return await self._inner.put(parse_digest(digest), data)
+            return await self._inner.put(parse_digest(digest), data, kept=kept)
+
+    async def settle(self) -> None:
+        """See `BlobStore.settle`."""
+        with _Duty("settle", self._observe):
+            await self._inner.settle()
 
     async def delete(self, digest: Digest) -> None:
         """See `BlobStore.delete`."""

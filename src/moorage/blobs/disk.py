@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
+import re
 from typing import TYPE_CHECKING, cast
 
 from moorage.blobs.layout import blob_location
@@ -21,15 +23,26 @@ _SYNC_FILE_RANGE_WRITE = 2
 _SYNC_FILE_RANGE_ALL = 7  # wait for what is under way, write, wait for that
 
 
-def _find_sync_file_range() -> Callable[[int, int, int, int], int] | None:
-    function = getattr(ctypes.CDLL(None, use_errno=True), "sync_file_range", None)
+def _find(name: str, *arguments: type) -> Callable[..., int] | None:
+    function = getattr(ctypes.CDLL(None, use_errno=True), name, None)
     if function is None:
         return None
-    function.argtypes = [ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint]
-    return cast("Callable[[int, int, int, int], int]", function)
+    function.argtypes = arguments
+    return cast("Callable[..., int]", function)
 
 
-_sync_file_range = _find_sync_file_range()
+_sync_file_range = _find("sync_file_range", ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
+_syncfs = _find("syncfs", ctypes.c_int)
+
+SETTLED_BY_SYNC = frozenset({"ext4", "xfs", "tmpfs"})
+"""Filesystems whose `syncfs` waits for the disk and tells what it could not write. Not among them: those that ask
+another program or machine, and overlays, which do not hear of errors below them. (On tmpfs nothing is durable anyway.)
+"""
+
+MOUNTS = "/proc/self/mountinfo"
+
+TELLING = (5, 8)
+"""The Linux from which on `syncfs` tells of a write-back that failed before it was called."""
 
 
 def size_of(path: Path) -> int | None:
@@ -118,6 +131,38 @@ def drop_written(descriptor: int, offset: int, length: int) -> None:
         error = ctypes.get_errno()
         raise OSError(error, os.strerror(error))
     os.posix_fadvise(descriptor, offset, length, os.POSIX_FADV_DONTNEED)
+
+
+def sync_filesystem(descriptor: int) -> None:
+    """Have everything written to the filesystem of an open file made durable.
+
+    Raises:
+        OSError: something could not be written, now or since the file was opened. It is said once.
+    """
+    if _syncfs is None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    if _syncfs(descriptor):
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error))
+
+
+def is_settled_by_sync(directory: Path) -> bool:
+    """Whether `sync_filesystem` promises for files below a directory what a sync of each would."""
+    if _syncfs is None or not _is_telling(os.uname().release):
+        return False
+    device = directory.stat().st_dev
+    wanted = f"{os.major(device)}:{os.minor(device)}"
+    try:
+        with open(MOUNTS, encoding="utf-8", errors="replace") as mounts:
+            kinds = {line.partition(" - ")[2].split()[0] for line in mounts if line.split()[2] == wanted}
+    except (OSError, IndexError):
+        return False
+    return bool(kinds) and kinds <= SETTLED_BY_SYNC
+
+
+def _is_telling(release: str) -> bool:
+    numbers = re.match(r"([0-9]{1,9})\.([0-9]{1,9})", release)
+    return numbers is not None and (int(numbers[1]), int(numbers[2])) >= TELLING
 
 
 def make_directories(files: Files, top: Path, directory: Path) -> None:

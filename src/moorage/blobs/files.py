@@ -6,13 +6,16 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from moorage.blobs.disk import drop_written
+from moorage.blobs.disk import drop_written, sync_filesystem
 from moorage.telemetry.probe import no_probe
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from moorage.telemetry.probe import Probe
+
+
+_NAMELESS: int = getattr(os, "O_TMPFILE", -1)
 
 
 class Files:
@@ -64,6 +67,32 @@ class Files:
         finally:
             os.close(descriptor)
         self._probe("fsync-directory-done")
+
+    def open_nameless(self, folder: Path) -> int:
+        """Open a new file that no entry leads to; it goes with the process unless it is given a name.
+
+        Raises:
+            OSError: among others where the filesystem has no such files.
+        """
+        self._probe("open")
+        return os.open(folder, os.O_WRONLY | _NAMELESS | os.O_CLOEXEC, 0o640)
+
+    def give_name(self, descriptor: int, path: Path) -> None:
+        """Give a nameless file its name.
+
+        Raises:
+            FileExistsError: something has it.
+        """
+        self._probe("link")
+        # A folder's descriptor, though none is needed: without one Python calls link(2), which does not follow /proc.
+        os.link(f"/proc/self/fd/{descriptor}", path, src_dir_fd=descriptor, follow_symlinks=True)
+        self._probe("link-done")
+
+    def sync_filesystem(self, descriptor: int) -> None:
+        """Make everything durable that was written to the filesystem of an open file or directory."""
+        self._probe("syncfs")
+        sync_filesystem(descriptor)
+        self._probe("syncfs-done")
 
     def rename(self, source: Path, target: Path) -> None:
         """Give a file another name, in place of whatever has it."""

@@ -13,6 +13,7 @@ from moorage.blobs.files import Files
 from moorage.blobs.hot import LARGEST, HotBlobs
 from moorage.blobs.layout import BLOBS, UPLOADS, blob_location
 from moorage.blobs.ports import CHUNK, Chunks, Inline, Sealed, Source
+from moorage.blobs.settling import open_settling
 from moorage.blobs.share import Share
 from moorage.core.digest import HEX_LENGTH, Digest
 from moorage.core.errors import Unavailable
@@ -43,6 +44,7 @@ class FilesystemBlobs:
         self._root = root
         self._executor = executor
         self._files = files or Files()
+        self._settling = open_settling(root, self._files)
         self._hot = HotBlobs()
         self._base = f"{root}/"
         self._share = Share(READ_BUDGET, READ_SMALLEST, CHUNK)
@@ -62,10 +64,15 @@ class FilesystemBlobs:
         descriptor = await self._run(open_whole, self._base + location, size)
         return Chunks(_Reading(descriptor, start, stop, self._executor, self._share))
 
-    async def put(self, digest: Digest, data: bytes) -> Sealed:
+    async def put(self, digest: Digest, data: bytes, *, kept: bool = False) -> Sealed:
         """Write to a file of its own first, then give it its name."""
-        await self._run(self._put, digest, data)
-        return Sealed(len(data), blob_location(digest))
+        durable = await self._run(self._put, digest, data, kept)
+        return Sealed(len(data), blob_location(digest), None if durable else data)
+
+    async def settle(self) -> None:
+        """One sync for all of the filesystem."""
+        if self._settling is not None:
+            await self._run(self._settling.settle)
 
     async def delete(self, digest: Digest) -> None:
         """Unlink the file and make that durable."""
@@ -82,7 +89,9 @@ class FilesystemBlobs:
                     if len(name) == HEX_LENGTH[algorithm] and digest > after:
                         yield digest
 
-    def _put(self, digest: Digest, data: bytes) -> None:
+    def _put(self, digest: Digest, data: bytes, kept: bool) -> bool:  # noqa: FBT001 - handed to a thread in order
+        if kept and self._settling is not None and self._settling.create(self._root / blob_location(digest), data):
+            return False
         # Named like an upload: what a crash leaves is found by the purge of abandoned ones.
         temporary = self._root / UPLOADS / str(uuid.uuid4())
         descriptor = open_below(self._files, self._root, temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
@@ -97,6 +106,7 @@ class FilesystemBlobs:
             with suppress(OSError):
                 os.unlink(temporary)
             raise
+        return True
 
     def _delete(self, path: Path) -> None:
         if path.parent.is_dir():

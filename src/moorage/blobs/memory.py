@@ -43,10 +43,13 @@ class MemoryBlobs:
             return Inline(found[1][start:stop])
         return Chunks(_pieces(found[1], start, stop))
 
-    async def put(self, digest: Digest, data: bytes) -> Sealed:
+    async def put(self, digest: Digest, data: bytes, *, kept: bool = False) -> Sealed:
         """Keep the bytes."""
         self.kept[blob_location(digest)] = (digest, data)
         return Sealed(len(data), blob_location(digest))
+
+    async def settle(self) -> None:
+        """Nothing is left to do."""
 
     async def delete(self, digest: Digest) -> None:
         """Forget the bytes."""

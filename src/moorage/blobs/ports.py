@@ -44,10 +44,17 @@ Source = Inline | Chunks | Redirect
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """A blob that is durable: `size` in bytes, `location` for the `blobs` table."""
+    """A blob that is there.
+
+    Attributes:
+        size: in bytes.
+        location: for the `blobs` table.
+        content: None where the blob is durable; else its bytes, which the facts must keep until `BlobStore.settle`.
+    """
 
     size: int
     location: str
+    content: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +94,23 @@ class BlobStore(Protocol):
         """
         ...
 
-    async def put(self, digest: Digest, data: bytes) -> Sealed:
-        """Store small content that is known as a whole. Doing it twice is no error."""
+    async def put(self, digest: Digest, data: bytes, *, kept: bool = False) -> Sealed:
+        """Store small content that is known as a whole. Doing it twice is no error.
+
+        Args:
+            digest: of the content.
+            data: the content.
+            kept: the facts can keep the bytes until `settle`: the store may then leave it to that to make them durable,
+                and says so in `Sealed.content`.
+        """
+        ...
+
+    async def settle(self) -> None:
+        """Make durable whatever `put` has left to this, in any process.
+
+        Raises:
+            Unavailable: it may not be, and the next call would not know: each such blob is to be put again, not `kept`.
+        """
         ...
 
     async def delete(self, digest: Digest) -> None:

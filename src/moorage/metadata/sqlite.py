@@ -1,7 +1,8 @@
 """SQLite: reads in place, writes in one thread that commits many at once.
 
-WAL with `synchronous=FULL`: a commit is on the disk when it returns. Writers of several processes take turns at a
-lock file, which wakes the next one at once, where SQLite's own busy handler sleeps and asks again.
+Writers of several processes take turns at a lock file, which wakes the next one at once, where SQLite's own busy
+handler sleeps and asks again. The log (WAL) is synced when that lock is free again, and before anybody is answered: the
+next process commits while the disk works (docs/adr/0014).
 """
 
 from __future__ import annotations
@@ -47,6 +48,8 @@ CHECKPOINT_PAGES = 4000
 TIMED = 16
 """Of so many lookups one is timed, and stands for them all: to time each would make it a tenth slower."""
 
+_sync = getattr(os, "fdatasync", os.fsync)
+
 CACHE_KIB = 1024
 """Page cache of one connection."""
 
@@ -71,6 +74,18 @@ def open_connection(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _open_log(connection: sqlite3.Connection, path: Path) -> int:
+    """A descriptor of the log that `connection` holds open, its entry in the folder durable."""
+    connection.execute("SELECT count(*) FROM sqlite_schema").close()  # the first look makes the file
+    descriptor = os.open(f"{path}-wal", os.O_RDWR | os.O_CLOEXEC)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+    return descriptor
 
 
 def _connect(path: Path) -> tuple[sqlite3.Connection, Connection]:
@@ -206,6 +221,7 @@ class SqliteDatabase:
             while (first := self._queue.get()) is not None:
                 batch, more = self._gather(first)
                 writer.commit(batch)
+                writer.sync(batch)
                 batch[0].loop.call_soon_threadsafe(_settle, batch)
                 if not more:
                     return
@@ -239,20 +255,25 @@ class _Writer:
 
     def __init__(self, path: Path, probe: Probe) -> None:
         self._raw, self._connection = _connect(path)
+        # A commit leaves the sync to `sync`; SQLite still does its own around a checkpoint.
+        self._raw.execute("PRAGMA synchronous=NORMAL").close()
         self._lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._log = _open_log(self._raw, path)
         self._probe = probe
-        self._durable: bool | None = None
+        self._doubtful = False
 
     def close(self) -> None:
         self._connection.close()
         self._raw.close()
         os.close(self._lock)
+        os.close(self._log)
 
     def commit(self, batch: list[_Write]) -> None:
         """Run a batch in one transaction; one that fails is undone alone, a failing commit fails them all."""
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX)
-            self._set_durable(durable=any(write.durable for write in batch))
+            if self._doubtful:
+                self._copy_log()
             if not self._all_at_once(batch):
                 self._one_by_one(batch)
             self._probe("commit")
@@ -267,11 +288,36 @@ class _Writer:
             with suppress(OSError):
                 fcntl.flock(self._lock, fcntl.LOCK_UN)
 
-    def _set_durable(self, *, durable: bool) -> None:
-        """In WAL mode NORMAL leaves the sync to a later commit; one write that must be durable makes them all so."""
-        if durable is not self._durable:
-            self._raw.execute("PRAGMA synchronous=FULL" if durable else "PRAGMA synchronous=NORMAL")
-            self._durable = durable
+    def sync(self, batch: list[_Write]) -> None:
+        """Make durable what has to be: the log in whole, so that it has no hole whoever wrote to it.
+
+        Where that fails the changes are there and nobody is told so: the same as when an answer gets lost.
+        """
+        waiting = [write for write in batch if write.durable and write.error is None]
+        if not waiting:
+            return
+        try:
+            self._probe("log-sync")
+            _sync(self._log)
+            self._probe("log-sync-done")
+        except OSError as error:
+            self._doubtful = True
+            for write in waiting:
+                write.error = error
+
+    def _copy_log(self) -> None:
+        """Have all of the log copied into the database, durably, and begin a new one.
+
+        After a failed sync the system takes what it could not write for written, and a later sync says nothing of it;
+        what is committed after that would stand behind a hole.
+
+        Raises:
+            Unavailable: somebody still reads from the log.
+        """
+        busy, _, _ = self._raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:
+            raise Unavailable
+        self._doubtful = False
 
     def _all_at_once(self, batch: list[_Write]) -> bool:
         """The transaction up to its commit; False where a write failed, and everything is undone."""

@@ -189,6 +189,16 @@ events = Table(
     sqlite_autoincrement=True,
 )
 
+unsynced_blobs = Table(
+    "unsynced_blobs",
+    metadata,
+    Column("number", Key, primary_key=True, autoincrement=True),
+    Column("digest", Text, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    # Numbers only grow: what is kept after a sync began must not get the number of what it was for.
+    sqlite_autoincrement=True,
+)
+
 schedules = Table(
     "schedules",
     metadata,

@@ -21,6 +21,7 @@ from moorage.core.names import is_key
 from moorage.metadata.blobs import StoredBlob, add_blob, link_blob
 from moorage.metadata.events import tell
 from moorage.metadata.repositories import check_makeable
+from moorage.metadata.unsynced import keep_unsynced
 from moorage.metadata.uploads import (
     UPLOAD,
     UploadRow,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from moorage.core.access import Caller
     from moorage.registry.chunk import Body
     from moorage.registry.parts import Parts
+    from moorage.registry.settle import Settling
 
 
 SMALL = 16 * 1024
@@ -54,9 +56,15 @@ second at once; before that, of two that write the one that is done first wins."
 
 
 class Uploads:
-    """The use cases of a blob push."""
+    """The use cases of a blob push.
 
-    def __init__(self, parts: Parts) -> None:
+    Args:
+        parts: what every use case is given.
+        settling: of small blobs.
+    """
+
+    def __init__(self, parts: Parts, settling: Settling) -> None:
+        self._settling = settling
         self._database = parts.database
         self._store = parts.uploads
         self._blobs = parts.blobs
@@ -175,7 +183,7 @@ class Uploads:
 
     async def _put(self, digest: Digest, data: bytes) -> Sealed:
         check_content(digest, digest_of(data, digest.algorithm))
-        return await self._blobs.put(digest, data)
+        return await self._blobs.put(digest, data, kept=self._settling.has_room)
 
     async def _append(self, upload: UploadRow, chunk: Chunk, seal: Digest | None = None) -> Progress:
         """Add a chunk, wherever the session's bytes are; make a blob of it all where that is asked for."""
@@ -271,8 +279,12 @@ class Uploads:
             if begun and not remove_upload(connection, upload.id):
                 raise UploadUnknown(detail={"upload": upload.id})
             _add(connection, upload.repository, blob, caller, now, self._trail)
+            if sealed.content is not None:
+                keep_unsynced(connection, digest, sealed.content)
 
         await self._database.write(change)
+        if sealed.content is not None:
+            self._settling.add()
 
     async def _forget(self, key: str) -> None:
         try:

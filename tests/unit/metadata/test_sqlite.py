@@ -140,3 +140,105 @@ async def test_what_was_written_is_let_go(sqlite_template: SqliteTemplate, tmp_p
                 await asyncio.sleep(0.001)
     finally:
         await database.close()
+
+
+async def test_only_what_must_be_durable_waits_for_the_disk(sqlite_template: SqliteTemplate, tmp_path: Path) -> None:
+    points: list[str] = []
+    database = open_database(sqlite_template.copy_to(tmp_path / "a.db"), probe=points.append)
+    await database.start()
+    try:
+        await database.write(partial(ensure_repository, name="a/1", now=1.0), durable=False)
+        assert points == ["commit", "commit-done"]
+        await database.write(partial(ensure_repository, name="a/2", now=1.0))
+        assert points[2:] == ["commit", "commit-done", "log-sync", "log-sync-done"]
+    finally:
+        await database.close()
+
+
+async def test_another_process_writes_while_one_waits_for_the_disk(
+    sqlite_template: SqliteTemplate, tmp_path: Path
+) -> None:
+    """The lock of writers is free while the log is synced, and nobody is answered before that."""
+    url = sqlite_template.copy_to(tmp_path / "a.db")
+    syncing, disk = threading.Event(), threading.Event()
+
+    def slow(point: str) -> None:
+        if point == "log-sync":
+            syncing.set()
+            assert disk.wait(30)
+
+    one, other = open_database(url, probe=slow), open_database(url)
+    await one.start()
+    await other.start()
+    try:
+        waiting = asyncio.ensure_future(one.write(partial(ensure_repository, name="slow", now=1.0)))
+        assert await asyncio.to_thread(syncing.wait, 30)
+        await other.write(partial(ensure_repository, name="quick", now=1.0))
+        assert await other.read(partial(find_repository, name="slow"))
+        assert not waiting.done()
+        disk.set()
+        await waiting
+    finally:
+        disk.set()
+        await one.close()
+        await other.close()
+
+
+async def test_after_a_sync_that_failed_nothing_stands_behind_a_hole(
+    sqlite_template: SqliteTemplate, tmp_path: Path
+) -> None:
+    """Those who waited are refused; before the next commit all of the log is in the database, and a new one begins."""
+    failing = True
+
+    def probe(point: str) -> None:
+        if failing and point == "log-sync":
+            raise OSError(5, "Input/output error")
+
+    database = open_database(sqlite_template.copy_to(tmp_path / "a.db"), probe=probe)
+    await database.start()
+    log = tmp_path / "a.db-wal"
+    reader = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
+    try:
+        with pytest.raises(Unavailable):
+            await database.write(partial(ensure_repository, name="a/1", now=1.0))
+        failing = False
+        long = log.stat().st_size
+        await database.write(partial(ensure_repository, name="a/2", now=1.0))
+        assert log.stat().st_size < long + 4096, "it was begun anew"
+        whole = sqlite3.connect(f"file:{tmp_path / 'a.db'}?immutable=1", uri=True)  # without the log
+        assert whole.execute("SELECT name FROM repositories").fetchall() == [("a/1",)]
+        whole.close()
+    finally:
+        reader.close()
+        await database.close()
+
+
+async def test_a_log_that_somebody_reads_cannot_be_begun_anew(
+    sqlite_template: SqliteTemplate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until they have done, a write is refused and not taken for durable."""
+    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.05)
+    failing = True
+
+    def probe(point: str) -> None:
+        if failing and point == "log-sync":
+            raise OSError(5, "Input/output error")
+
+    database = open_database(sqlite_template.copy_to(tmp_path / "a.db"), probe=probe)
+    await database.start()
+    reader = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
+    try:
+        await database.write(partial(ensure_repository, name="a/0", now=1.0), durable=False)
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM repositories").fetchone()
+        with pytest.raises(Unavailable):
+            await database.write(partial(ensure_repository, name="a/1", now=1.0))
+        failing = False
+        with pytest.raises(Unavailable):
+            await database.write(partial(ensure_repository, name="a/2", now=1.0))
+        reader.execute("COMMIT")
+        await database.write(partial(ensure_repository, name="a/3", now=1.0))
+        assert await database.read(partial(find_repository, name="a/2")) is None
+    finally:
+        reader.close()
+        await database.close()

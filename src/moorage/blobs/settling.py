@@ -1,0 +1,106 @@
+"""One sync for all small blobs of a moment, instead of three for each of them (docs/adr/0015).
+
+Their bytes are durable elsewhere until then: a loss of power costs files, and no content.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from typing import TYPE_CHECKING
+
+from moorage.blobs.disk import is_settled_by_sync
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from moorage.blobs.files import Files
+
+_CANNOT = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.EXDEV, errno.EPERM})
+"""What filesystems without nameless files say."""
+
+
+class Settling:
+    """Files that are made at once and become durable together.
+
+    Args:
+        root: an existing directory; nothing above it is ever made.
+        files: the system calls.
+    """
+
+    def __init__(self, root: Path, files: Files) -> None:
+        self._root = root
+        self._files = files
+        self._able = True
+        self._descriptor = -1
+        self._lock = threading.Lock()
+
+    def __del__(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+
+    def create(self, path: Path, data: bytes) -> bool:
+        """Make a file, which the next `settle` makes durable; True also where it is there with these bytes.
+
+        Never in place of another one: that may be durable. It is seen in whole or not at all.
+
+        Returns:
+            False: other bytes are there, or the filesystem has no nameless files.
+        """
+        if not self._able:
+            return False
+        self._open()
+        self._make(path.parent)
+        try:
+            descriptor = self._files.open_nameless(path.parent)
+        except OSError as error:
+            if error.errno not in _CANNOT:
+                raise
+            self._able = False
+            return False
+        try:
+            self._files.write(descriptor, data)
+            self._files.give_name(descriptor, path)
+        except FileExistsError:
+            return _holds(path, data)
+        finally:
+            os.close(descriptor)
+        return True
+
+    def settle(self) -> None:
+        """Make durable what `create` has made, here and in other processes.
+
+        Raises:
+            OSError: the disk could not write something, ours or not; it says so once.
+        """
+        self._files.sync_filesystem(self._open())
+
+    def _open(self) -> int:
+        """Before the first write: of a write-back that fails the system tells who had the filesystem open by then."""
+        with self._lock:
+            if self._descriptor < 0:
+                self._descriptor = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            return self._descriptor
+
+    def _make(self, folder: Path) -> None:
+        try:
+            self._files.make_directory(folder)
+        except FileNotFoundError:
+            if folder.parent == self._root:  # it was there, and is not ours to make
+                raise
+            self._make(folder.parent)
+            self._files.make_directory(folder)
+
+
+def open_settling(root: Path, files: Files) -> Settling | None:
+    """None where a sync of the whole filesystem promises less than one of each file."""
+    return Settling(root, files) if root.is_dir() and is_settled_by_sync(root) else None
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(data) + 1) == data
+    except FileNotFoundError:  # deleted in this moment
+        return False

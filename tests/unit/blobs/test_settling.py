@@ -1,0 +1,192 @@
+"""Files that become durable together: whole or not there, never in place of another, on filesystems that keep to it."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import SimpleNamespace
+
+import pytest
+
+from moorage.blobs import disk
+from moorage.blobs.disk import is_settled_by_sync, sync_filesystem
+from moorage.blobs.files import Files
+from moorage.blobs.filesystem import FilesystemBlobs
+from moorage.blobs.settling import Settling, open_settling
+from moorage.core.digest import digest_of
+from moorage.testing.blob_store import open_descriptors
+from moorage.testing.streams import content, read_all
+from tests.support.failing import Failing
+
+
+@pytest.fixture
+def root() -> Iterator[Path]:
+    """In memory: whatever filesystem the tests run on, that one has nameless files."""
+    with TemporaryDirectory(prefix="moorage-settling-", dir="/dev/shm") as folder:
+        yield Path(folder)
+
+
+def files_below(root: Path) -> list[Path]:
+    return [path for path in root.rglob("*") if path.is_file()]
+
+
+def test_a_file_is_there_with_all_its_folders(root: Path) -> None:
+    settling = Settling(root, Files())
+    path = root / "a/b/c/data"
+    assert settling.create(path, b"bytes")
+    assert path.read_bytes() == b"bytes"
+    assert path.stat().st_mode & 0o777 == 0o640
+    settling.settle()
+
+
+def test_the_same_again_is_as_good(root: Path) -> None:
+    settling = Settling(root, Files())
+    path = root / "a/data"
+    assert settling.create(path, b"bytes")
+    inode = path.stat().st_ino
+    assert settling.create(path, b"bytes")
+    assert path.stat().st_ino == inode
+
+
+@pytest.mark.parametrize("other", [b"", b"byte", b"bytes and", b"bytfs"])
+def test_other_bytes_stay(root: Path, other: bytes) -> None:
+    """They may be durable, and ours would not be; who is told so writes them in the careful way."""
+    settling = Settling(root, Files())
+    path = root / "a/data"
+    path.parent.mkdir()
+    path.write_bytes(other)
+    assert not settling.create(path, b"bytes")
+    assert path.read_bytes() == other
+
+
+async def test_damage_is_mended_by_a_put(root: Path, executor: ThreadPoolExecutor) -> None:
+    """What a loss of power left under the right name is no reason to answer that the blob is there."""
+    blobs = FilesystemBlobs(root, executor)
+    digest = digest_of(b"bytes")
+    first = await blobs.put(digest, b"bytes", kept=True)
+    assert first.content == b"bytes"
+    (root / first.location).write_bytes(b"\0\0\0\0\0")
+    second = await blobs.put(digest, b"bytes", kept=True)
+    assert second.content is None, "it was written in the careful way"
+    assert await read_all(await blobs.source(second.location, 5, 0, 5)) == b"bytes"
+
+
+@pytest.mark.parametrize("error", [errno.EIO, errno.ENOSPC])
+def test_a_call_that_fails_leaves_nothing(root: Path, error: int) -> None:
+    at = 0
+    while True:
+        at += 1
+        top = root / str(at)
+        top.mkdir()
+        probe = Failing(at, error)
+        settling = Settling(top, Files(probe))
+        before = open_descriptors()
+        failed: list[int | None] = []
+        try:
+            settling.create(top / "a/b/data", b"bytes")
+        except OSError as refusal:
+            failed.append(refusal.errno)
+        if not probe.failed:
+            break
+        assert failed == [error]
+        assert [path.read_bytes() for path in files_below(top)] in ([], [b"bytes"])
+        assert open_descriptors() <= before + 1, "that of the filesystem"
+        assert settling.create(top / "a/b/data", b"bytes")
+    assert at > 8
+
+
+def test_many_at_once(root: Path) -> None:
+    """One makes it, the others find it whole."""
+    settlings = [Settling(root, Files()) for _ in range(4)]
+    data = content(16_000)
+    with ThreadPoolExecutor(16) as threads:
+        made = list(threads.map(lambda n: settlings[n % 4].create(root / f"{n % 3}/x/data", data), range(300)))
+    assert all(made)
+    assert [path.read_bytes() for path in files_below(root)] == [data] * 3
+
+
+@pytest.mark.parametrize("error", [errno.EOPNOTSUPP, errno.EISDIR])
+def test_a_filesystem_without_nameless_files_is_asked_once(root: Path, error: int) -> None:
+    asked: list[Path] = []
+
+    class Old(Files):
+        def open_nameless(self, folder: Path) -> int:
+            asked.append(folder)
+            raise OSError(error, os.strerror(error))
+
+    settling = Settling(root, Old())
+    assert not settling.create(root / "a/data", b"bytes")
+    assert not settling.create(root / "b/data", b"bytes")
+    assert len(asked) == 1
+    assert files_below(root) == []
+
+
+def test_nothing_is_made_above_the_root(root: Path) -> None:
+    """A disk that is not mounted any more is no reason to fill the one below it."""
+    top = root / "mounted"
+    top.mkdir()
+    settling = Settling(top, Files())
+    assert settling.create(top / "a/data", b"1")
+    (top / "a/data").unlink()
+    (top / "a").rmdir()
+    top.rmdir()
+    with pytest.raises(FileNotFoundError):
+        settling.create(top / "a/data", b"1")
+    assert not top.exists()
+
+
+def test_a_sync_that_fails_says_so() -> None:
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        sync_filesystem(-1)
+
+
+@pytest.mark.parametrize(
+    ("release", "trusted"),
+    [
+        ("5.8.0", True),
+        ("5.10.0-28-amd64", True),
+        ("6.1.0", True),
+        ("10.0", True),
+        ("5.7.19", False),
+        ("4.18.0-553.el8", False),
+        ("", False),
+    ],
+)
+def test_only_a_linux_that_tells_of_failures(
+    root: Path, monkeypatch: pytest.MonkeyPatch, release: str, trusted: bool
+) -> None:
+    monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(release=release))
+    assert is_settled_by_sync(root) is trusted
+
+
+@pytest.mark.parametrize(
+    ("kind", "trusted"), [("ext4", True), ("xfs", True), ("nfs4", False), ("overlay", False), ("fuse.sshfs", False)]
+)
+def test_only_filesystems_of_a_local_disk(
+    root: Path, monkeypatch: pytest.MonkeyPatch, kind: str, trusted: bool
+) -> None:
+    device = root.stat().st_dev
+    table = root / "mountinfo"
+    lines = [
+        f"22 1 {os.major(device)}:{os.minor(device)} / / rw,relatime shared:1 - {kind} /dev/vda rw",
+        "23 22 0:999 / /proc rw - proc proc rw",
+    ]
+    table.write_text("\n".join(lines) + "\n")
+    monkeypatch.setattr(disk, "MOUNTS", str(table))
+    assert is_settled_by_sync(root) is trusted
+    assert (open_settling(root, Files()) is not None) is trusted
+
+
+def test_a_mount_that_is_not_listed_is_not_trusted(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """btrfs gives its subvolumes devices of their own."""
+    table = root / "mountinfo"
+    table.write_text("23 22 0:999 / /proc rw - ext4 proc rw\n")
+    monkeypatch.setattr(disk, "MOUNTS", str(table))
+    assert not is_settled_by_sync(root)
+    monkeypatch.setattr(disk, "MOUNTS", str(root / "none"))
+    assert not is_settled_by_sync(root)
+    assert open_settling(root / "none", Files()) is None

@@ -1,0 +1,248 @@
+"""Small blobs wait for one sync together; until then their bytes are with the facts, and nothing else may lose them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from sqlalchemy import Connection, select
+
+from moorage.blobs.checked import CheckedBlobs, CheckedUploads
+from moorage.blobs.files import Files
+from moorage.blobs.filesystem import FilesystemBlobs
+from moorage.blobs.filesystem_uploads import FilesystemUploads
+from moorage.core.digest import Digest, digest_of
+from moorage.core.errors import BlobUnknown, Unavailable
+from moorage.metadata.database import Database
+from moorage.metadata.factory import open_database
+from moorage.metadata.tables import unsynced_blobs
+from moorage.registry import settle
+from moorage.registry.settle import Settling
+from moorage.testing.blob_store import Store
+from moorage.testing.streams import content, read_all
+from tests.support.facts import SqliteTemplate
+from tests.support.failing import Failing
+from tests.support.registry import Registry
+
+NAME = "library/app"
+
+
+@pytest.fixture
+def root() -> Iterator[Path]:
+    """In memory: whatever filesystem the tests run on, blobs wait on that one."""
+    with TemporaryDirectory(prefix="moorage-settle-", dir="/dev/shm") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+async def database(sqlite_template: SqliteTemplate, tmp_path: Path) -> AsyncIterator[Database]:
+    opened = open_database(sqlite_template.copy_to(tmp_path / "a.db"))
+    await opened.start()
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def executor() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(4) as threads:
+        yield threads
+
+
+@pytest.fixture
+def probe() -> Failing:
+    return Failing()
+
+
+@pytest.fixture
+def registry(database: Database, root: Path, executor: ThreadPoolExecutor, probe: Failing) -> Registry:
+    files = Files(probe)
+    blobs = CheckedBlobs(FilesystemBlobs(root, executor, files))
+    return Registry(database, Store(blobs, CheckedUploads(FilesystemUploads(root, executor, files))))
+
+
+async def kept(registry: Registry) -> list[tuple[int, str]]:
+    def query(connection: Connection) -> list[tuple[int, str]]:
+        return [
+            (row[0], row[1]) for row in connection.execute(select(unsynced_blobs.c.number, unsynced_blobs.c.digest))
+        ]
+
+    return await registry.database.read(query)
+
+
+async def pulled(registry: Registry, data: bytes) -> bytes:
+    blob = await registry.pull.blob(NAME, digest_of(data))
+    return await read_all(await registry.pull.source(blob, 0, blob.size))
+
+
+def path_of(root: Path, digest: Digest) -> Path:
+    return root / f"docker/registry/v2/blobs/sha256/{digest.hex[:2]}/{digest.hex}/data"
+
+
+async def test_bytes_are_kept_until_they_are_synced(registry: Registry, root: Path, probe: Failing) -> None:
+    digest = await registry.push_blob(NAME, b"small")
+    assert [row[1] for row in await kept(registry)] == [digest]
+    assert path_of(root, digest).read_bytes() == b"small"
+    assert not {"fsync", "fsync-directory", "syncfs"} & set(probe.points), "the push waited for no sync of a file"
+    await registry.settling.settle()
+    assert probe.points[-2:] == ["syncfs", "syncfs-done"]
+    assert await kept(registry) == []
+    assert await pulled(registry, b"small") == b"small"
+
+
+async def test_a_large_blob_is_durable_at_once(registry: Registry) -> None:
+    await registry.push_blob(NAME, content(100_000))
+    assert await kept(registry) == []
+
+
+async def test_nothing_to_settle_is_no_sync(registry: Registry, probe: Failing) -> None:
+    await registry.settling.settle()
+    assert probe.points == []
+
+
+async def test_numbers_are_not_used_again(registry: Registry) -> None:
+    """A sync that is under way was not for what comes during it."""
+    await registry.push_blob(NAME, b"one")
+    first = await kept(registry)
+    await registry.settling.settle()
+    await registry.push_blob(NAME, b"two")
+    assert (await kept(registry))[0][0] > first[0][0]
+
+
+async def test_what_comes_during_a_sync_waits_for_the_next(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    late: list[Digest] = []
+
+    async def during() -> None:
+        late.append(await registry.push_blob(NAME, b"late"))
+
+    await registry.push_blob(NAME, b"early")
+    monkeypatch.setattr(registry.store.blobs, "settle", during, raising=True)
+    await registry.settling.settle()
+    assert [row[1] for row in await kept(registry)] == late
+
+
+async def test_more_than_wait_are_durable_at_once(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch, probe: Failing
+) -> None:
+    monkeypatch.setattr(settle, "MOST", 3)
+    for number in range(5):
+        await registry.push_blob(NAME, f"{number}".encode())
+    assert len(await kept(registry)) == 3
+    assert probe.points.count("fsync") == 2
+    await registry.settling.settle()
+    await registry.push_blob(NAME, b"again")
+    assert len(await kept(registry)) == 1
+
+
+async def test_a_sync_that_fails_has_all_written_again(registry: Registry, root: Path, probe: Failing) -> None:
+    """The system says once what it could not write; who hears it does not ask again, but writes."""
+    digests = [await registry.push_blob(NAME, f"{number}".encode()) for number in range(3)]
+    probe.points.clear()
+    probe.at = 1
+    await registry.settling.settle()
+    assert probe.points[0] == "syncfs"
+    assert probe.points.count("fsync-done") == 3
+    assert await kept(registry) == []
+    for number, digest in enumerate(digests):
+        assert path_of(root, digest).read_bytes() == f"{number}".encode()
+
+
+async def test_a_disk_that_fails_keeps_the_bytes(registry: Registry, probe: Failing) -> None:
+    await registry.push_blob(NAME, b"small")
+
+    probe.always = True
+    with pytest.raises(Unavailable):
+        await registry.settling.settle()
+    assert len(await kept(registry)) == 1
+    probe.always = False
+    await registry.settling.settle()
+    assert await kept(registry) == []
+
+
+@pytest.mark.parametrize("damage", ["gone", "empty", "torn", "folder gone"])
+async def test_a_loss_of_power_is_made_good(registry: Registry, root: Path, damage: str) -> None:
+    """As a journalling filesystem may leave it: no name, a name without bytes, or other bytes of the right length."""
+    digest = await registry.push_blob(NAME, b"small")
+    path = path_of(root, digest)
+    if damage in ("gone", "folder gone"):
+        path.unlink()
+    if damage == "folder gone":
+        path.parent.rmdir()
+        path.parent.parent.rmdir()
+    if damage in ("empty", "torn"):
+        path.write_bytes(b"" if damage == "empty" else b"\0" * 5)
+    again = Settling(registry.database, registry.store.blobs, on=True)
+    await again.restore()
+    assert path.read_bytes() == b"small"
+    assert await kept(registry) == []
+    assert again.has_room
+
+
+async def test_restoring_many(registry: Registry, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settle, "STEP", 3)
+    digests = [await registry.push_blob(NAME, f"{number}".encode()) for number in range(10)]
+    for digest in digests:
+        path_of(root, digest).unlink()
+    await Settling(registry.database, registry.store.blobs, on=True).restore()
+    assert [path_of(root, digest).read_bytes() for digest in digests] == [f"{number}".encode() for number in range(10)]
+    assert await kept(registry) == []
+
+
+async def test_a_push_whose_facts_fail_keeps_nothing(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refuse(*_: object, **__: object) -> None:
+        raise Unavailable
+
+    with monkeypatch.context() as patch:
+        patch.setattr(registry.database, "write", refuse)
+        with suppress(Unavailable):
+            await registry.push_blob(NAME, b"small")
+    assert await kept(registry) == []
+    with pytest.raises(BlobUnknown):
+        await registry.pull.blob(NAME, digest_of(b"small"))
+
+
+@asynccontextmanager
+async def running(settling: Settling) -> AsyncIterator[None]:
+    task = asyncio.create_task(settling.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def test_it_runs_by_itself_and_goes_on_after_a_failure(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settle, "PAUSE", 0.001)
+    real, asked = registry.store.blobs.settle, []
+
+    async def fails_twice() -> None:
+        asked.append(1)
+        if len(asked) == 1:
+            raise RuntimeError("a bug")
+        if len(asked) == 2:
+            raise Unavailable
+        await real()
+
+    monkeypatch.setattr(registry.store.blobs, "settle", fails_twice)
+    async with running(registry.settling), asyncio.timeout(10):
+        for number in range(3):
+            await registry.push_blob(NAME, f"{number}".encode())
+            while await kept(registry):
+                await asyncio.sleep(0.001)
+    assert len(asked) >= 3
+
+
+async def test_where_it_is_off_nothing_waits(registry: Registry, probe: Failing) -> None:
+    """On PostgreSQL: another instance serves while the machine that lost its power is down."""
+    settling = Settling(registry.database, registry.store.blobs, on=False)
+    assert not settling.has_room
+    sealed = await registry.store.blobs.put(digest_of(b"x"), b"x", kept=settling.has_room)
+    assert sealed.content is None
+    assert "fsync-directory-done" in probe.points
