@@ -25,6 +25,7 @@ from tests.crash.operations import (
     Operation,
     Outgrow,
     Patch,
+    PostSmall,
     PutEmpty,
     PutIndex,
     PutRest,
@@ -149,7 +150,7 @@ def test_killed_while_settling(make_server: MakeServer, point: str) -> None:
     with TemporaryDirectory(prefix="moorage-crash-", dir="/dev/shm") as folder:  # there they wait, whatever the disk is
         server = make_server(env={SETTLE: "0.5"}, root=Path(folder) / "root")
         client = server.client()
-        blobs = [PutSmall(number) for number in range(3)]
+        blobs = [PostSmall(number) for number in range(3)]
         for blob in blobs:
             blob.prepare(client)
             assert blob.act(client).status == blob.success
@@ -171,7 +172,7 @@ def test_a_start_puts_back_what_a_loss_of_power_took(make_server: MakeServer) ->
     with TemporaryDirectory(prefix="moorage-crash-", dir="/dev/shm") as folder:
         server = make_server(root=Path(folder) / "root", workers=2)
         client = server.client()
-        blobs = [PutSmall(number) for number in range(6)]
+        blobs = [PostSmall(number) for number in range(6)]
         for blob in blobs:
             blob.prepare(client)
             assert blob.act(client).status == blob.success
