@@ -14,6 +14,7 @@ import queue
 import sqlite3
 import threading
 import time
+from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -39,8 +40,12 @@ T = TypeVar("T")
 MAX_BATCH = 64
 """Writes that share one commit; more would make the first one wait for too long."""
 
-BUSY_SECONDS = 30.0
-"""How long another program may hold the database (a backup, a shell) before we answer 503."""
+BUSY_SECONDS = 15.0
+"""How long another program may hold the database (a shell, a repair) before we answer 503: some clients give up soon
+after. No write waits for longer, whatever is before it."""
+
+LOOK_SECONDS = 1.0
+"""How often it is looked for writes that have waited for too long, while any wait."""
 
 CHECKPOINT_PAGES = 4000
 """Pages of the log (16 MiB) after which they are copied into the database; what many pushes change is copied once."""
@@ -115,7 +120,7 @@ class _Write:
         self.error: Exception | None = None
 
     def settle(self) -> None:
-        if self.future.cancelled():
+        if self.future.done():  # cancelled, or waited for too long
             return
         if self.error is not None:
             self.future.set_exception(meaning_of(self.error))
@@ -140,6 +145,8 @@ class SqliteDatabase:
         self._thread: threading.Thread | None = None
         self._here = threading.local()
         self._asked = 0
+        self._waiting: deque[tuple[float, asyncio.Future[Any]]] = deque()
+        self._looking: asyncio.TimerHandle | None = None
         self._opened: list[sqlite3.Connection] = []
         self._spare: list[sqlite3.Connection] = []
         self._raw: sqlite3.Connection
@@ -162,6 +169,8 @@ class SqliteDatabase:
             self._queue.put(None)
             await asyncio.to_thread(self._thread.join)
             self._thread = None
+            if self._looking is not None:
+                self._looking.cancel()
             self._reader.close()
             for raw in (self._raw, *self._opened):
                 raw.close()
@@ -199,11 +208,23 @@ class SqliteDatabase:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         begun = time.perf_counter()
+        self._waiting.append((begun, future))
+        if self._looking is None:
+            self._looking = loop.call_later(LOOK_SECONDS, self._look, loop)
         self._queue.put(_Write(change, loop, future, durable=durable))
         try:
             return await future
         finally:
             self._observe("write", time.perf_counter() - begun)
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Refuse what has waited for too long. The writer passes it over; where it is at it, nobody hears of that."""
+        latest = time.perf_counter() - BUSY_SECONDS
+        while self._waiting and (self._waiting[0][1].done() or self._waiting[0][0] < latest):
+            future = self._waiting.popleft()[1]
+            if not future.done():
+                future.set_exception(Unavailable())
+        self._looking = loop.call_later(LOOK_SECONDS, self._look, loop) if self._waiting else None
 
     def _open_here(self) -> sqlite3.Connection:
         """A connection of this thread's own: two at one would wait for each other. The first is open already."""
@@ -219,6 +240,8 @@ class SqliteDatabase:
         writer = _Writer(self._path, self._probe)
         try:
             while (first := self._queue.get()) is not None:
+                if first.future.done():
+                    continue
                 batch, more = self._gather(first)
                 writer.commit(batch)
                 writer.sync(batch)
@@ -236,7 +259,8 @@ class SqliteDatabase:
                 following = self._queue.get_nowait()
                 if following is None:
                     return batch, False
-                batch.append(following)
+                if not following.future.done():
+                    batch.append(following)
         return batch, True
 
 

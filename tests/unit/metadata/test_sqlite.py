@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import sqlite3
 import threading
 import weakref
@@ -241,4 +242,34 @@ async def test_a_log_that_somebody_reads_cannot_be_begun_anew(
         assert await database.read(partial(find_repository, name="a/2")) is None
     finally:
         reader.close()
+        await database.close()
+
+
+@pytest.mark.parametrize("held", ["database", "lock file"])
+async def test_no_write_waits_for_those_before_it_to_give_up(
+    sqlite_template: SqliteTemplate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: str
+) -> None:
+    """Another program has the database, or another worker stands still: all are refused together, and not done."""
+    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.5)
+    monkeypatch.setattr(sqlite, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(sqlite, "MAX_BATCH", 1)
+    database = open_database(sqlite_template.copy_to(tmp_path / "a.db"))
+    await database.start()
+    await database.write(partial(ensure_repository, name="before", now=1.0))
+    other = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
+    lock = (tmp_path / "a.db.lock").open("r+")
+    try:
+        other.execute("BEGIN IMMEDIATE") if held == "database" else fcntl.flock(lock, fcntl.LOCK_EX)
+        writes = [database.write(partial(ensure_repository, name=f"a/{number}", now=1.0)) for number in range(80)]
+        async with asyncio.timeout(20):  # one after the other they would take 40
+            results = await asyncio.gather(*writes, return_exceptions=True)
+        assert {type(result) for result in results} == {Unavailable}
+        other.execute("ROLLBACK") if held == "database" else fcntl.flock(lock, fcntl.LOCK_UN)
+        await database.write(partial(ensure_repository, name="after", now=1.0))
+        # What the writer was at when it was given up may be done: as when an answer gets lost.
+        found = [await database.read(partial(find_repository, name=f"a/{number}")) for number in range(80)]
+        assert sum(each is not None for each in found) <= 1
+    finally:
+        lock.close()
+        other.close()
         await database.close()
