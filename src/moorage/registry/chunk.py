@@ -30,6 +30,9 @@ class Chunk:
         async for piece in self.stream:
             received += len(piece)
             if self.length is not None and received > self.length:
+                within = piece[: self.length - received]
+                if within:
+                    yield within
                 break
             yield piece
         if self.length is not None and received != self.length:
