@@ -84,8 +84,9 @@ def open_connection(path: Path) -> sqlite3.Connection:
 def _open_log(connection: sqlite3.Connection, path: Path) -> int:
     """A descriptor of the log that `connection` holds open, its entry in the folder durable."""
     connection.execute("SELECT count(*) FROM sqlite_schema").close()  # the first look makes the file
-    descriptor = os.open(f"{path}-wal", os.O_RDWR | os.O_CLOEXEC)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    real = path.resolve()  # beside what a symbolic link leads to, says SQLite
+    descriptor = os.open(f"{real}-wal", os.O_RDWR | os.O_CLOEXEC)
+    folder = os.open(real.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(folder)
     finally:

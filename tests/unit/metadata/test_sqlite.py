@@ -273,3 +273,17 @@ async def test_no_write_waits_for_those_before_it_to_give_up(
         lock.close()
         other.close()
         await database.close()
+
+
+async def test_a_database_behind_a_symbolic_link(sqlite_template: SqliteTemplate, tmp_path: Path) -> None:
+    """Its log lies beside the file, and not beside the link."""
+    (tmp_path / "disk").mkdir()
+    sqlite_template.copy_to(tmp_path / "disk/real.db")
+    (tmp_path / "a.db").symlink_to("disk/real.db")
+    database = open_database(f"sqlite:///{tmp_path / 'a.db'}")
+    await database.start()
+    try:
+        assert await database.write(partial(ensure_repository, name="a/1", now=1.0))
+        assert (tmp_path / "disk/real.db-wal").exists()
+    finally:
+        await database.close()
