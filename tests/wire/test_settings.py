@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +13,21 @@ import pytest
 import yaml
 
 from tests.conformance.server import make_certificates
-from tests.support.server import Server
+from tests.support.server import Server, serving
 from tests.support.wire import OCI_MANIFEST, Client, Link, digest, image, wait_until
 from tests.wire.conftest import Serve
 from tests.wire.test_htpasswd import basic, entry
 
 SAMPLE = Path(__file__).parents[1] / "unit/config/samples/annotated.yml"
 DELETE_ON = {"delete": {"enabled": True}}
+
+
+@pytest.fixture(scope="module")
+def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Trusts this machine and proxies in 10.0.0.0/8."""
+    config = {"version": "0.1", "http": {"trustedproxies": ["127.0.0.1/32", "10.0.0.0/8"]}}
+    with serving(tmp_path_factory.mktemp("proxied"), config=config, workers_wanted=1) as server:
+        yield server
 
 
 def access_line(server: Server, mark: str) -> str:
@@ -183,6 +193,27 @@ def test_the_client_behind_trusted_proxies_stands_in_the_access_log(
         for number, (header, seen) in enumerate(cases.items()):
             client.get("/v2/", [("X-Forwarded-For", header), ("User-Agent", f"mark/{number}")]).expect(200)
             assert access_line(server, f"mark/{number}").startswith(f"{seen} - ")
+
+
+@pytest.mark.parametrize(
+    ("lines", "seen"),
+    [
+        (["9.9.9.9", "10.0.0.1"], "9.9.9.9"),
+        (["1.1.1.1, 9.9.9.9", "10.0.0.2, 10.0.0.1"], "9.9.9.9"),
+        (["9.9.9.9", "no address"], "127.0.0.1"),
+        (["9.9.9.9:4711"], "9.9.9.9"),
+        (["[2001:db8::7]:80"], "2001:db8::7"),
+        (["[2001:DB8:0::7]", "10.0.0.1:65535"], "2001:db8::7"),
+        (["::FFFF:9.9.9.9"], "9.9.9.9"),
+        (["9.9.9.9", "::FFFF:10.0.0.1"], "9.9.9.9"),
+        (["[::ffff:9.9.9.9]:80"], "9.9.9.9"),
+    ],
+)
+def test_a_chain_of_several_lines_and_with_ports_is_one_chain(proxied: Server, lines: list[str], seen: str) -> None:
+    mark = f"mark/{secrets.token_hex(8)}"
+    with Client(proxied) as client:
+        client.get("/v2/", [*(("X-Forwarded-For", line) for line in lines), ("User-Agent", mark)]).expect(200)
+    assert access_line(proxied, mark).startswith(f"{seen} - ")
 
 
 def test_abandoned_uploads_are_purged_by_age(serve: Serve) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from moorage.core.access import Identity
+    from moorage.http.response import Header
 
     Receive = Callable[[], Awaitable[dict[str, Any]]]
 
@@ -23,6 +24,15 @@ OPEN = Caller(ANONYMOUS)
 
 MAX_PARAMETERS = 200
 """Query parameters that are looked at."""
+
+_LISTS = {
+    b"cookie": b"; ",
+    b"x-forwarded-for": b", ",
+    b"x-forwarded-host": b", ",
+    b"x-forwarded-proto": b", ",
+}
+"""Headers that may come in several lines, which are one value with this between them (RFC 9110 section 5.3; of
+cookies HTTP/2 makes lines, RFC 9113 section 8.2.3)."""
 
 _NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
 
@@ -40,7 +50,7 @@ class Request:
 
     Attributes:
         method, path: as sent; the path decoded, without the configured prefix.
-        headers: by lower-case name; of several with one name the last.
+        headers: by lower-case name; of several with one name the last, of lists all of them joined.
         route: its name, for counting.
         name, reference: what the route found in the path, unchecked.
         caller: who asks, with the rights on the repository in the path.
@@ -86,7 +96,10 @@ class Request:
     ) -> None:
         self.method: str = scope["method"]
         self.path = path
-        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        lines: list[Header] = scope["headers"]
+        self.headers: dict[bytes, bytes] = dict(lines)
+        if len(self.headers) != len(lines):
+            self.headers |= _joined(lines)
         self.query_string: bytes = scope["query_string"]
         self.id = request_id
         self.caller = OPEN
@@ -185,6 +198,14 @@ class Request:
         """Return when the client has left. Only once the body was taken, or there is none."""
         while (await self._receive())["type"] != "http.disconnect":
             pass
+
+
+def _joined(lines: list[Header]) -> dict[bytes, bytes]:
+    found: dict[bytes, list[bytes]] = {}
+    for name, value in lines:
+        if name in _LISTS:
+            found.setdefault(name, []).append(value)
+    return {name: _LISTS[name].join(values) for name, values in found.items()}
 
 
 def _host_of(url: str) -> str:

@@ -90,6 +90,14 @@ def test_the_announced_length(value: str, length: int | None) -> None:
     assert request().content_length() is None
 
 
+def test_several_lines_of_a_list_are_one_and_of_anything_else_the_last_counts() -> None:
+    lines = [("Cookie", "a=1"), ("Range", "bytes=0-1"), ("Cookie", "b=2"), ("X-Forwarded-For", "a"), ("Range", "x")]
+    read = request(headers=[*lines, ("X-Forwarded-For", "b, c")])
+    assert read.header(b"cookie") == "a=1; b=2"
+    assert read.header(b"x-forwarded-for") == "a, b, c"
+    assert read.header(b"range") == "x"
+
+
 async def test_a_body_in_pieces() -> None:
     one = request(messages=body(b"a", b"", b"bc", b"d"))
     assert [piece async for piece in one.body()] == [b"a", b"bc", b"d"]
