@@ -27,6 +27,8 @@ MAX_PARAMETERS = 200
 
 _LISTS = {
     b"cookie": b"; ",
+    b"if-match": b", ",
+    b"if-none-match": b", ",
     b"x-forwarded-for": b", ",
     b"x-forwarded-host": b", ",
     b"x-forwarded-proto": b", ",
