@@ -7,13 +7,15 @@ import os
 import random
 import re
 from email.message import Message
+from pathlib import Path
 
 import pytest
 
 from tests.conformance.client import Answer
-from tests.support.server import Server
+from tests.support.server import Server, serving
 from tests.support.wire import Client, digest
 from tests.support.workers import cpu_seconds
+from tests.wire.test_uploads import blob_file
 
 SIZE = 3_000_000
 CONTENT = os.urandom(SIZE)
@@ -123,6 +125,19 @@ def test_several_ranges_come_in_parts_in_the_order_asked_for(client: Client, blo
         assert int(answer.need("Content-Length")) == len(answer.body)
         found = parts(answer)
         assert found == [(f"bytes {start}-{stop - 1}/{SIZE}", CONTENT[start:stop]) for start, stop in spans]
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_content_that_is_lost_is_503_however_it_is_asked_for(tmp_path: Path, gone: bool) -> None:
+    with serving(tmp_path, clean=False, workers_wanted=1) as server, Client(server) as client:
+        found = client.push_blob("lost", CONTENT)
+        if gone:
+            blob_file(server, found).unlink()
+        else:
+            os.truncate(blob_file(server, found), SIZE // 2)
+        for ranges in ([], [("Range", "bytes=0-9")], [("Range", "bytes=0-9, 20-29")]):
+            answer = client.get(f"/v2/lost/blobs/{found}", ranges)
+            assert answer.expect(503).codes() == ["UNAVAILABLE"]
 
 
 def test_of_several_ranges_those_outside_are_left_out(client: Client, small: str) -> None:
