@@ -58,6 +58,23 @@ def test_two_hosts_are_refused(link: Link) -> None:
     assert answers(link.rest()) == [400]  # RFC 9112 section 3.2
 
 
+@pytest.mark.parametrize(
+    "line", ["", "Host:\r\n", "Host: a b\r\n", "Host: a/b\r\n", "Host: a:b\r\n", "Host: u@a\r\n", 'Host: "a\r\n']
+)
+@pytest.mark.parametrize("target", ["/v2/", "/readyz", "/nothing"])
+def test_no_host_or_one_that_is_none_is_refused(link: Link, target: str, line: str) -> None:
+    link.send(f"GET {target} HTTP/1.1\r\n{line}\r\n".encode() + INNER)
+    assert answers(link.rest()) == [400]  # RFC 9112 section 3.2
+
+
+@pytest.mark.parametrize(
+    "host", ["a", "a.test:", "under_score.test:5000", "127.0.0.1:80", "[::1]", "[2001:db8::1]:443"]
+)
+def test_hosts_of_every_kind_are_understood(link: Link, host: str) -> None:
+    link.send(f"GET /v2/ HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+    link.answer().expect(200)
+
+
 def test_http_1_0_without_host_is_served_and_closed(link: Link) -> None:
     link.send(b"GET /v2/ HTTP/1.0\r\n\r\n")
     assert answers(link.rest()) == [200]

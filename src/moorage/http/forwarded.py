@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ MAX_HOPS = 20
 MAX_CHAIN = 1500
 """Characters at the end of `X-Forwarded-For` that are looked at: enough for that many hops with ports."""
 
-_HOST = re.compile(rb"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
+_HOST = re.compile(rb"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{0,5})?")
 
 # An address as proxies write it: some with the port, IPv6 with brackets or without, with or without a zone.
 _HOP = re.compile(
@@ -62,8 +63,9 @@ class Forwarded:
         if self._trusted and self._is_trusted(peer):
             said = _last(headers.get(b"x-forwarded-proto", b"")).lower()
             scheme = said.decode("latin-1") if said in (b"http", b"https") else scheme
-            host = _last(headers.get(b"x-forwarded-host", b"")) or host
-        return f"{scheme}://{host.decode('latin-1')}" if _HOST.fullmatch(host) else ""
+            outer = _last(headers.get(b"x-forwarded-host", b""))
+            host = outer if is_host(outer) else host
+        return f"{scheme}://{host.decode('latin-1')}" if is_host(host) else ""
 
     def is_proxy(self, peer: str) -> bool:
         """Whether the peer is one of the trusted proxies."""
@@ -78,6 +80,12 @@ class Forwarded:
 
     def _holds(self, address: Address) -> bool:
         return any(address in network for network in self._trusted)
+
+
+@lru_cache(maxsize=64)
+def is_host(value: bytes) -> bool:
+    """Whether it is the name or address of a host, with a port or without, as the header `Host` has it."""
+    return _HOST.fullmatch(value) is not None
 
 
 def _plain(address: str) -> str:

@@ -61,6 +61,12 @@ def test_an_ipv4_proxy_on_an_ipv6_socket_is_trusted() -> None:
     assert forwarded.origin("::ffff:10.0.0.1", headers, "http") == "https://registry.example.com"
 
 
+@pytest.mark.parametrize("said", [b"", b"a b", b"a/b", b"outer, u@x"])
+def test_a_forwarded_host_that_is_none_leaves_the_host(said: bytes) -> None:
+    headers = {b"host": b"inside:80", b"x-forwarded-host": said}
+    assert Forwarded(TRUSTED).origin("10.0.0.1", headers, "http") == "http://inside:80"
+
+
 def test_an_ipv4_client_on_an_ipv6_socket_has_its_own_address() -> None:
     assert Forwarded(()).client("::ffff:203.0.113.9", {}) == "203.0.113.9"
 
