@@ -33,9 +33,15 @@ if TYPE_CHECKING:
     Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 DISCARD = 1024 * 1024
-"""Bytes of a refused body that are read so that the client gets to see the answer before the connection closes."""
+"""Bytes of a refused body that are read so that the connection can go on."""
 
 DISCARD_SECONDS = 5.0
+
+LINGER = 32 * 1024 * 1024
+"""Bytes of a longer one that are read after the answer, before the connection closes: a client that sends all of it
+first would be stopped by that, and never see why."""
+
+LINGER_SECONDS = 10.0
 
 _NO_BODY = frozenset({204, 304})
 _AT_ONCE = frozenset({"GET", "HEAD"})
@@ -140,14 +146,19 @@ class Root:
         begun = time.perf_counter()
         request = self._request(scope, receive)
         response = await self._answer(request, scope)
+        lingers = False
         if not request.complete and _has_body(request):
             # Who was given up for standing still is not waited for again.
-            taken = response.status != 408 and await _discard(request)
+            lingers = response.status != 408 and not _waits(request)
+            taken = lingers and await _discard(request)
+            lingers = lingers and not taken
             if not taken and scope["http_version"].startswith("1"):
                 # The rest of the body is in the way of the next request (RFC 9112 section 9.6).
                 response.headers.append((b"connection", b"close"))
         self._probe("response")
         self._account(scope, request, response.status, await self._send(request, response, send), begun)
+        if lingers:
+            await _take(request, LINGER, LINGER_SECONDS)
 
     def _account(self, scope: Scope, request: Request, status: int, sent: int, begun: float) -> None:
         seconds = time.perf_counter() - begun
@@ -252,17 +263,26 @@ def _has_body(request: Request) -> bool:
     return b"transfer-encoding" in request.headers or bool(request.content_length())
 
 
+def _waits(request: Request) -> bool:
+    """Whether the client waits for our word before it sends anything of its body."""
+    return request.headers.get(b"expect", b"").strip().lower() == b"100-continue" and not request.received
+
+
 async def _discard(request: Request) -> bool:
-    """Read a little of what nobody wants, so that a client that sends first and reads then sees why it was refused.
+    """Read what nobody wants, where it is little.
 
     Returns:
         Whether that was all of it.
     """
-    if request.headers.get(b"expect", b"").strip().lower() == b"100-continue" and not request.received:
-        return False  # it waits for our word before it sends anything
-    with suppress(RegistryError, TimeoutError):
-        async with asyncio.timeout(DISCARD_SECONDS):
-            async for _ in request.body():
-                if request.received > DISCARD:
-                    break
+    if (request.content_length() or 0) <= DISCARD:
+        await _take(request, DISCARD, DISCARD_SECONDS)
     return request.complete
+
+
+async def _take(request: Request, most: int, seconds: float) -> None:
+    until = request.received + most
+    with suppress(RegistryError, TimeoutError):
+        async with asyncio.timeout(seconds):
+            async for _ in request.body():
+                if request.received > until:
+                    break
