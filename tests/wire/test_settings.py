@@ -298,6 +298,31 @@ def test_headers_of_the_operator_are_on_every_answer(serve: Serve) -> None:
             assert answer.need("Strict-Transport-Security") == "max-age=1"
 
 
+def test_headers_that_belong_to_one_answer_are_not_added(serve: Serve) -> None:
+    headers = {
+        "Transfer-Encoding": ["chunked"],
+        "connection": ["close"],
+        "Content-Length": ["7"],
+        "Content-Type": ["text/html"],
+        "Location": ["/elsewhere"],
+        "Docker-Content-Digest": ["sha256:x"],
+        "WWW-Authenticate": ["Basic realm=x"],
+        "X-Mine": ["yes"],
+    }
+    server = serve(config={"version": "0.1", "http": {"headers": headers}})
+    with Link(server.connect()) as link:
+        for target, status in (("/v2/", 200), ("/v2/none/tags/list", 404), ("/v2/", 200)):
+            answer = link.ask("GET", target).expect(status)
+            assert answer.values("Content-Type") == ["application/json"]
+            assert answer.values("Content-Length") == [str(len(answer.body))]
+            assert answer.need("X-Mine") == "yes"
+            for name in ("Transfer-Encoding", "Connection", "Location", "Docker-Content-Digest", "WWW-Authenticate"):
+                assert answer.header(name) is None
+    warned = access_line(server, "Transfer-Encoding")
+    assert "Www-Authenticate" in warned
+    assert "X-Mine" not in warned
+
+
 def test_variables_are_laid_over_the_file(serve: Serve) -> None:
     environment = {
         "REGISTRY_STORAGE_DELETE_ENABLED": "true",

@@ -82,7 +82,8 @@ ADDRESS = (
     Key(
         "http.headers",
         Kind.HEADERS,
-        "Headers added to every answer, each with a list of values.",
+        "Headers added to every answer, each with a list of values. Those that belong to one answer, such as "
+        "`Content-Type`, `Location` and whatever says where it ends, are not added, and a warning says so.",
         example="{X-Content-Type-Options: [nosniff]}",
     ),
     Key("http.http2", Kind.SECTION, "HTTP/2 over TLS."),
