@@ -194,6 +194,28 @@ def test_head_has_the_headers_of_get_and_no_body(client: Client, link: Link, nam
         assert ours == theirs
 
 
+def test_head_works_wherever_get_does(client: Client, link: Link, name: str) -> None:
+    client.push_image(name, "v1", b"layer")
+    client.push_manifest(name, "v2", image(b"{}")).expect(201)
+    targets = [
+        "/v2/_catalog?n=1",
+        "/v2/_oci/ext/discover",
+        f"/v2/{name}/_oci/ext/discover",
+        f"/v2/{name}/tags/list",
+        f"/v2/{name}/tags/list?n=1",
+        f"/v2/{name}/referrers/{digest(b'x')}?artifactType=a",
+        client.begin(name),
+    ]
+    for target in targets:
+        head, get = link.ask("HEAD", target), link.ask("GET", target)
+        assert (head.status, head.body) == (get.status, b"")
+        ours, theirs = ({key: value for key, value in one.headers if key != "date"} for one in (head, get))
+        assert ours == theirs
+        assert get.status == 204 or int(head.need("Content-Length")) == len(get.body)
+    for absent in ("tags/list", f"blobs/uploads/{'0' * 8}-0000-0000-0000-{'0' * 12}"):
+        link.ask("HEAD", f"/v2/{name}/none/{absent}").expect(404)
+
+
 def test_head_of_what_is_absent_has_no_body_either(link: Link, name: str) -> None:
     link.send(f"HEAD /v2/{name}/manifests/nothing HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
     head, _, body = link.rest().partition(b"\r\n\r\n")
