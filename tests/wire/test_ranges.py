@@ -47,6 +47,9 @@ def small(server: Server) -> str:
         ("bytes=-1", SIZE - 1, SIZE),
         ("bytes=-3000000", 0, SIZE),
         ("bytes=-99999999999", 0, SIZE),
+        ("bytes=-99999999999999999999", 0, SIZE),
+        ("bytes=7-99999999999999999999999999999", 7, SIZE),
+        ("bytes=7-" + "9" * 4000, 7, SIZE),
         ("bytes=2999990-5000000", SIZE - 10, SIZE),
         ("bytes=100-3000000", 100, SIZE),  # regclient asks up to the size
         ("Bytes=5-9", 5, 10),
@@ -70,6 +73,7 @@ def test_one_range(client: Client, blob: str, header: str, start: int, stop: int
         "bytes=-0",
         "bytes=4000000-,5000000-",
         "bytes=3000000-3000000",
+        "bytes=99999999999999999999999999999-",
     ],
 )
 def test_a_range_outside_is_refused(client: Client, blob: str, header: str) -> None:
@@ -83,14 +87,11 @@ def test_a_range_outside_is_refused(client: Client, blob: str, header: str) -> N
     [
         "", "bytes", "bytes=", "bytes=-", "bytes=a-b", "bytes=1_0-20", "bytes=+1-5", "bytes=1-2-3", "lines=1-2",
         "bytes 1-2", "bytes=\u00b2-\u00b3", "bytes=0x1-0x2", "bytes=1.0-2", "bytes=,", "bytes=1-2;3-4", "bytes=--5",
-        "=1-2", "bytes=99999999999999999999999999999-", "bytes=0-,0-", "bytes=0-1999999,0-1999999",
+        "=1-2", "bytes=0-,0-", "bytes=0-1999999,0-1999999",
     ],
 )  # fmt: skip
 def test_a_range_that_makes_no_sense_is_no_range(client: Client, blob: str, header: str) -> None:
-    answer = client.get(blob, [("Range", header)])
-    if answer.status != 416:  # of numbers that fit no integer both are right
-        assert answer.expect(200).body == CONTENT
-    assert answer.status == 200 or "999" in header
+    assert client.get(blob, [("Range", header)]).expect(200).body == CONTENT
 
 
 def parts(answer: Answer) -> list[tuple[str, bytes]]:
