@@ -266,7 +266,9 @@ def test_a_body_that_stands_still_is_given_up_and_can_be_taken_up(
 def test_a_manifest_that_stands_still_is_given_up(server: Server, name: str) -> None:
     with Link(server.connect()) as slow:
         slow.send(request("PUT", f"/v2/{name}/manifests/v1", body=b"{" + b" " * 1000)[:-500])
-        slow.answer("PUT").expect(408)
+        answer = slow.answer("PUT").expect(408)
+        assert answer.codes() == ["MANIFEST_INVALID"]
+        assert b"upload" not in answer.body
         assert slow.ended()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import secrets
@@ -49,7 +50,11 @@ def test_everything_under_a_prefix(serve: Serve) -> None:
     with Client(server) as client:
         client.get("/some/place/v2/").expect(200)
         for outside in ("/v2/", "/", "/some/placev2/", "/some/v2/", "/v2/a/tags/list"):
-            client.get(outside).expect(404)
+            nothing = json.loads(client.get(outside).expect(404).body)["errors"][0]
+            assert nothing["detail"] == {"path": outside}
+            assert nothing["message"].endswith(" /some/place/v2/.")
+        inside = client.get("/some/place/v2/a/nothing/b").expect(404)
+        assert json.loads(inside.body)["errors"][0]["detail"] == {"path": "/some/place/v2/a/nothing/b"}
         location = client.begin("prefixed")
         assert location.startswith("/some/place/v2/prefixed/blobs/uploads/")
         client.ask("PATCH", location, body=b"{").expect(202)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from moorage.core.access import ANONYMOUS, Caller
-from moorage.core.errors import RegistryError, RequestTimeout, UploadInterrupted
+from moorage.core.errors import ManifestTimeout, RegistryError, RequestTimeout, UploadInterrupted, UploadTimeout
 from moorage.http.forwarded import NO_PROXIES, Forwarded
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ class Request:
                 async with asyncio.timeout(self._idle):
                     message = await self._receive()
             except TimeoutError:
-                raise RequestTimeout from None
+                raise _stood_still(self.route) from None
             if message["type"] != "http.request":
                 raise UploadInterrupted
             self.complete = not message.get("more_body", False)
@@ -208,6 +208,14 @@ def _joined(lines: list[Header]) -> dict[bytes, bytes]:
         if name in _LISTS:
             found.setdefault(name, []).append(value)
     return {name: _LISTS[name].join(values) for name, values in found.items()}
+
+
+def _stood_still(route: str) -> RequestTimeout:
+    if route == "upload":
+        return UploadTimeout("The body stood still for too long; ask for the upload's status and resume from there.")
+    if route == "uploads":
+        return UploadTimeout()
+    return ManifestTimeout() if route == "manifest" else RequestTimeout()
 
 
 def _host_of(url: str) -> str:

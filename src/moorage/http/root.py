@@ -122,7 +122,7 @@ class Root:
         try:
             response = finish_now(self._v2.answer(request))
         except RegistryError as error:
-            response = error_response(error, request)
+            response = self._refusal(error, request, scope)
         except Exception:  # noqa: BLE001 - it is tried again in the loop
             return False
         if not isinstance(response.body, bytes):
@@ -183,9 +183,18 @@ class Root:
                     return await door.answer(request)
             raise RouteUnknown(detail={"path": request.path[:300]})
         except RegistryError as error:
-            return error_response(error, request)
+            return self._refusal(error, request, scope)
         except Exception as error:  # noqa: BLE001 - whatever it was, the client gets JSON and the log the rest
             return error_response(error, request)
+
+    def _refusal(self, error: RegistryError, request: Request, scope: Scope) -> Response:
+        if self._prefix and isinstance(error, RouteUnknown) and error.message == RouteUnknown.default:
+            # Those behind this door know of no prefix.
+            error = RouteUnknown(
+                f"There is nothing at this address; the registry API begins at {self._prefix}/v2/.",
+                {"path": scope["path"][:300]},
+            )
+        return error_response(error, request)
 
     async def _send(self, request: Request, response: Response, send: Send) -> int:
         headers = response.headers

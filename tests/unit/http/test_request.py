@@ -131,5 +131,22 @@ async def test_a_body_that_stands_still() -> None:
     assert refused.value.status == 408
 
 
+@pytest.mark.parametrize(
+    ("route", "code", "resumed"),
+    [
+        ("upload", "BLOB_UPLOAD_INVALID", True),
+        ("uploads", "BLOB_UPLOAD_INVALID", False),
+        ("manifest", "MANIFEST_INVALID", False),
+        ("other", "UNSUPPORTED", False),
+    ],
+)
+async def test_who_stood_still_is_told_what_can_be_done(route: str, code: str, resumed: bool) -> None:
+    one = request(messages=[], idle=0.01)
+    one.route = route
+    with pytest.raises(RequestTimeout) as refused:
+        await anext(one.body())
+    assert (refused.value.code, "resume" in refused.value.message) == (code, resumed)
+
+
 async def test_to_be_told_that_the_client_has_left() -> None:
     await request(messages=[{"type": "http.request"}, {"type": "http.disconnect"}]).disconnected()
