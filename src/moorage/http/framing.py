@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 
 _OLD = frozenset({"1", "1.0"})
+_ANY = b"any"
 
 
 class BadFraming(RegistryError):
@@ -29,7 +30,7 @@ class BadFraming(RegistryError):
 
 def looks_strange(lines: list[Header], headers: Mapping[bytes, bytes]) -> bool:
     """Whether `check_framing` must look closer: cheap, and false for almost every request."""
-    return len(lines) != len(headers) or b"transfer-encoding" in headers or not is_host(headers.get(b"host", b""))
+    return len(lines) != len(headers) or b"transfer-encoding" in headers or not is_host(headers.get(b"host", _ANY))
 
 
 def check_framing(lines: list[Header], http_version: str) -> None:
@@ -37,13 +38,13 @@ def check_framing(lines: list[Header], http_version: str) -> None:
 
     Raises:
         BadFraming: a transfer coding besides `chunked`, which nobody here would decode (RFC 9112 section 6.1); several
-            Host headers, or one that names no host, which an absent one looks like here (section 3.2). HTTP/1.0 knows
+            Host headers, or one that names no host (section 3.2). Of none the server makes an empty one. HTTP/1.0 knows
             of none.
     """
     hosts = [value for name, value in lines if name == b"host"]
     if len(hosts) > 1:
         raise BadFraming("The request has several Host headers.")
-    if http_version not in _OLD and not (hosts and is_host(hosts[0])):
+    if http_version not in _OLD and not all(map(is_host, hosts)):
         raise BadFraming("The request needs one Host header: the name or address of this registry, with its port.")
     if http_version.startswith("1") and any(
         name == b"transfer-encoding" and value.strip().lower() != b"chunked" for name, value in lines
