@@ -151,8 +151,9 @@ class Root:
             # Who was given up for standing still is not waited for again.
             lingers = response.status != 408 and not _waits(request)
             taken = lingers and await _discard(request)
-            lingers = lingers and not taken
-            if not taken and scope["http_version"].startswith("1"):
+            if taken or not scope["http_version"].startswith("1"):
+                lingers = False
+            else:
                 # The rest of the body is in the way of the next request (RFC 9112 section 9.6).
                 response.headers.append((b"connection", b"close"))
         self._probe("response")
