@@ -13,7 +13,7 @@ def request(
     method: str = "GET",
     path: str = "/v2/",
     query: bytes = b"",
-    headers: dict[str, str] | None = None,
+    headers: dict[str, str] | list[tuple[str, str]] | None = None,
     messages: list[dict[str, Any]] | None = None,
     *,
     prefix: str = "",
@@ -34,9 +34,10 @@ def request(
             await asyncio.Event().wait()
         return message or {}
 
+    lines = list(headers.items()) if isinstance(headers, dict) else headers or []
     scope = {
         "method": method,
-        "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in (headers or {}).items()],
+        "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in lines],
         "query_string": query,
     }
     made = Request(scope, receive, path, "request-1", idle, host=host)

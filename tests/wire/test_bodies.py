@@ -81,6 +81,28 @@ def test_a_refusal_is_read_although_the_body_is_large(
     assert link.ended(), "what follows a body that was not read cannot be told from it"
 
 
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize(
+    "target", [f"blobs/uploads/00000000-0000-0000-0000-000000000000?digest={digest(b'')}", "manifests/latest"]
+)
+def test_a_client_that_sends_all_of_it_first_sees_the_refusal(
+    server: Server, name: str, target: str, chunked: bool
+) -> None:
+    whole = request("PUT", f"/v2/{name}/{target}", body=b"x" * (30 * MIB), chunked=chunked)
+    for _ in range(5):
+        with Link(server.connect()) as link:
+            link.send(whole)  # a closed connection would be an error here
+            assert link.answer("PUT").expect(404, 413).codes()
+            assert link.ended()
+
+
+def test_a_refused_body_without_end_is_not_taken_for_ever(link: Link) -> None:
+    link.send(b"PUT /nothing HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+    piece = b"100000\r\n" + b" " * MIB + b"\r\n"
+    with pytest.raises(OSError, match=r"Broken pipe|reset"):
+        link.send(piece * 200)
+
+
 @pytest.mark.parametrize("size", [1000, 60_000, 900_000])
 def test_the_connection_goes_on_after_a_small_refused_body(link: Link, size: int) -> None:
     for _ in range(5):
@@ -244,7 +266,9 @@ def test_a_body_that_stands_still_is_given_up_and_can_be_taken_up(
 def test_a_manifest_that_stands_still_is_given_up(server: Server, name: str) -> None:
     with Link(server.connect()) as slow:
         slow.send(request("PUT", f"/v2/{name}/manifests/v1", body=b"{" + b" " * 1000)[:-500])
-        slow.answer("PUT").expect(408)
+        answer = slow.answer("PUT").expect(408)
+        assert answer.codes() == ["MANIFEST_INVALID"]
+        assert b"upload" not in answer.body
         assert slow.ended()
 
 

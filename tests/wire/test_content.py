@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.conformance.client import Answer
 from tests.support.server import Server
 from tests.support.wire import OCI_INDEX, OCI_MANIFEST, Client, digest, image
 from tests.support.workers import cpu_seconds, one_each
@@ -54,6 +55,28 @@ def test_a_condition_is_looked_at_after_the_manifest(server: Server, client: Cli
         link.ask("GET", f"/v2/{name}/manifests/v1", [("If-None-Match", found)]).expect(404)
         link.ask("GET", f"/v2/{name}/manifests/v1", [("If-None-Match", "*")]).expect(404)
         link.close()
+
+
+@pytest.mark.parametrize("right", [0, 1])
+def test_conditions_in_several_lines_are_one_condition(client: Client, name: str, right: int) -> None:
+    client.push_image(name, "v1", b"layer")
+    target, moved = f"/v2/{name}/manifests/v1", image(b"{}", annotations={"moved": "yes"})
+    found = client.get(target).expect(200).need("ETag")
+    lines = ['"sha256:other"', '"sha256:another"']
+
+    def put(header: str, *values: str) -> Answer:
+        return client.ask("PUT", target, [("Content-Type", OCI_MANIFEST), *((header, one) for one in values)], moved)
+
+    lines[right] = found
+    for method, path in (("GET", target), ("HEAD", target), ("GET", f"/v2/{name}/blobs/{digest(b'layer')}")):
+        tag = found if path == target else f'"{digest(b"layer")}"'
+        there = [("If-None-Match", one) for one in (lines if path == target else [tag, '"x"'][:: 1 - 2 * right])]
+        client.ask(method, path, there).expect(304)
+    client.get(target, [("If-None-Match", '"x"'), ("If-None-Match", '"y"')]).expect(200)
+    put("If-None-Match", *(["*", '"x"'] if right == 0 else ['"x"', "*"])).expect(412)
+    put("If-Match", '"x"', '"y"').expect(412)
+    put("If-Match", f"W/{found}").expect(412)
+    put("If-Match", *lines).expect(201)
 
 
 def test_a_moved_tag_is_seen_at_once_by_every_worker(server: Server, client: Client, name: str) -> None:

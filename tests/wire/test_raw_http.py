@@ -58,6 +58,23 @@ def test_two_hosts_are_refused(link: Link) -> None:
     assert answers(link.rest()) == [400]  # RFC 9112 section 3.2
 
 
+@pytest.mark.parametrize(
+    "line", ["", "Host:\r\n", "Host: a b\r\n", "Host: a/b\r\n", "Host: a:b\r\n", "Host: u@a\r\n", 'Host: "a\r\n']
+)
+@pytest.mark.parametrize("target", ["/v2/", "/readyz", "/nothing"])
+def test_no_host_or_one_that_is_none_is_refused(link: Link, target: str, line: str) -> None:
+    link.send(f"GET {target} HTTP/1.1\r\n{line}\r\n".encode() + INNER)
+    assert answers(link.rest()) == [400]  # RFC 9112 section 3.2
+
+
+@pytest.mark.parametrize(
+    "host", ["a", "a.test:", "under_score.test:5000", "127.0.0.1:80", "[::1]", "[2001:db8::1]:443"]
+)
+def test_hosts_of_every_kind_are_understood(link: Link, host: str) -> None:
+    link.send(f"GET /v2/ HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+    link.answer().expect(200)
+
+
 def test_http_1_0_without_host_is_served_and_closed(link: Link) -> None:
     link.send(b"GET /v2/ HTTP/1.0\r\n\r\n")
     assert answers(link.rest()) == [200]
@@ -175,6 +192,28 @@ def test_head_has_the_headers_of_get_and_no_body(client: Client, link: Link, nam
         ours = {key: value for key, value in head.headers if key not in {"date", "cache-control"}}
         theirs = {key: value for key, value in get.headers if key not in {"date", "cache-control"}}
         assert ours == theirs
+
+
+def test_head_works_wherever_get_does(client: Client, link: Link, name: str) -> None:
+    client.push_image(name, "v1", b"layer")
+    client.push_manifest(name, "v2", image(b"{}")).expect(201)
+    targets = [
+        "/v2/_catalog?n=1",
+        "/v2/_oci/ext/discover",
+        f"/v2/{name}/_oci/ext/discover",
+        f"/v2/{name}/tags/list",
+        f"/v2/{name}/tags/list?n=1",
+        f"/v2/{name}/referrers/{digest(b'x')}?artifactType=a",
+        client.begin(name),
+    ]
+    for target in targets:
+        head, get = link.ask("HEAD", target), link.ask("GET", target)
+        assert (head.status, head.body) == (get.status, b"")
+        ours, theirs = ({key: value for key, value in one.headers if key != "date"} for one in (head, get))
+        assert ours == theirs
+        assert get.status == 204 or int(head.need("Content-Length")) == len(get.body)
+    for absent in ("tags/list", f"blobs/uploads/{'0' * 8}-0000-0000-0000-{'0' * 12}"):
+        link.ask("HEAD", f"/v2/{name}/none/{absent}").expect(404)
 
 
 def test_head_of_what_is_absent_has_no_body_either(link: Link, name: str) -> None:

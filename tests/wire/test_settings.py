@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import secrets
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +14,21 @@ import pytest
 import yaml
 
 from tests.conformance.server import make_certificates
-from tests.support.server import Server
+from tests.support.server import Server, serving
 from tests.support.wire import OCI_MANIFEST, Client, Link, digest, image, wait_until
 from tests.wire.conftest import Serve
 from tests.wire.test_htpasswd import basic, entry
 
 SAMPLE = Path(__file__).parents[1] / "unit/config/samples/annotated.yml"
 DELETE_ON = {"delete": {"enabled": True}}
+
+
+@pytest.fixture(scope="module")
+def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Trusts this machine and proxies in 10.0.0.0/8."""
+    config = {"version": "0.1", "http": {"trustedproxies": ["127.0.0.1/32", "10.0.0.0/8"]}}
+    with serving(tmp_path_factory.mktemp("proxied"), config=config, workers_wanted=1) as server:
+        yield server
 
 
 def access_line(server: Server, mark: str) -> str:
@@ -39,7 +50,11 @@ def test_everything_under_a_prefix(serve: Serve) -> None:
     with Client(server) as client:
         client.get("/some/place/v2/").expect(200)
         for outside in ("/v2/", "/", "/some/placev2/", "/some/v2/", "/v2/a/tags/list"):
-            client.get(outside).expect(404)
+            nothing = json.loads(client.get(outside).expect(404).body)["errors"][0]
+            assert nothing["detail"] == {"path": outside}
+            assert nothing["message"].endswith(" /some/place/v2/.")
+        inside = client.get("/some/place/v2/a/nothing/b").expect(404)
+        assert json.loads(inside.body)["errors"][0]["detail"] == {"path": "/some/place/v2/a/nothing/b"}
         location = client.begin("prefixed")
         assert location.startswith("/some/place/v2/prefixed/blobs/uploads/")
         client.ask("PATCH", location, body=b"{").expect(202)
@@ -185,6 +200,27 @@ def test_the_client_behind_trusted_proxies_stands_in_the_access_log(
             assert access_line(server, f"mark/{number}").startswith(f"{seen} - ")
 
 
+@pytest.mark.parametrize(
+    ("lines", "seen"),
+    [
+        (["9.9.9.9", "10.0.0.1"], "9.9.9.9"),
+        (["1.1.1.1, 9.9.9.9", "10.0.0.2, 10.0.0.1"], "9.9.9.9"),
+        (["9.9.9.9", "no address"], "127.0.0.1"),
+        (["9.9.9.9:4711"], "9.9.9.9"),
+        (["[2001:db8::7]:80"], "2001:db8::7"),
+        (["[2001:DB8:0::7]", "10.0.0.1:65535"], "2001:db8::7"),
+        (["::FFFF:9.9.9.9"], "9.9.9.9"),
+        (["9.9.9.9", "::FFFF:10.0.0.1"], "9.9.9.9"),
+        (["[::ffff:9.9.9.9]:80"], "9.9.9.9"),
+    ],
+)
+def test_a_chain_of_several_lines_and_with_ports_is_one_chain(proxied: Server, lines: list[str], seen: str) -> None:
+    mark = f"mark/{secrets.token_hex(8)}"
+    with Client(proxied) as client:
+        client.get("/v2/", [*(("X-Forwarded-For", line) for line in lines), ("User-Agent", mark)]).expect(200)
+    assert access_line(proxied, mark).startswith(f"{seen} - ")
+
+
 def test_abandoned_uploads_are_purged_by_age(serve: Serve) -> None:
     purging = {"enabled": True, "age": "2s", "interval": "1s"}
     server = serve(config={"version": "0.1", "storage": {"maintenance": {"uploadpurging": purging}}})
@@ -265,6 +301,31 @@ def test_headers_of_the_operator_are_on_every_answer(serve: Serve) -> None:
             assert answer.values("X-Two") == ["a", "b"]
             assert answer.values("X-Content-Type-Options") == ["nosniff"]
             assert answer.need("Strict-Transport-Security") == "max-age=1"
+
+
+def test_headers_that_belong_to_one_answer_are_not_added(serve: Serve) -> None:
+    headers = {
+        "Transfer-Encoding": ["chunked"],
+        "connection": ["close"],
+        "Content-Length": ["7"],
+        "Content-Type": ["text/html"],
+        "Location": ["/elsewhere"],
+        "Docker-Content-Digest": ["sha256:x"],
+        "WWW-Authenticate": ["Basic realm=x"],
+        "X-Mine": ["yes"],
+    }
+    server = serve(config={"version": "0.1", "http": {"headers": headers}})
+    with Link(server.connect()) as link:
+        for target, status in (("/v2/", 200), ("/v2/none/tags/list", 404), ("/v2/", 200)):
+            answer = link.ask("GET", target).expect(status)
+            assert answer.values("Content-Type") == ["application/json"]
+            assert answer.values("Content-Length") == [str(len(answer.body))]
+            assert answer.need("X-Mine") == "yes"
+            for name in ("Transfer-Encoding", "Connection", "Location", "Docker-Content-Digest", "WWW-Authenticate"):
+                assert answer.header(name) is None
+    warned = access_line(server, "Transfer-Encoding")
+    assert "Www-Authenticate" in warned
+    assert "X-Mine" not in warned
 
 
 def test_variables_are_laid_over_the_file(serve: Serve) -> None:

@@ -187,6 +187,20 @@ def test_a_digest_that_is_none_is_refused_and_the_session_lives(client: Client, 
     client.ask("PUT", f"{location}?digest={digest(b'content')}", body=b"content").expect(201)
 
 
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+@pytest.mark.parametrize("span", ["0-99", "1000-1099", "1000-1000", "0-999"])
+def test_a_range_of_a_chunk_that_has_no_bytes_is_refused_and_the_session_lives(
+    client: Client, name: str, method: str, span: str
+) -> None:
+    content = os.urandom(1000)
+    location = client.begin(name)
+    client.ask("PATCH", location, body=content).expect(202)
+    target = f"{location}?digest={digest(content)}" if method == "PUT" else location
+    assert client.ask(method, target, [("Content-Range", span)], b"").expect(400).codes() == ["SIZE_INVALID"]
+    assert client.get(location).expect(204).need("Range") == "0-999"
+    client.ask("PUT", f"{location}?digest={digest(content)}").expect(201)
+
+
 def test_a_digest_may_stand_twice_but_not_two_digests(client: Client, name: str) -> None:
     right, other = digest(b"content"), digest(b"other")
     location = client.begin(name)

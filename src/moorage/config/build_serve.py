@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -10,11 +11,19 @@ from moorage.config.check import Values
 from moorage.config.findings import shown
 from moorage.config.overrides import Overrides
 from moorage.config.settings import ServeSettings, TlsSettings, usable_cpus
+from moorage.config.values import Headers
 from moorage.core.hosts import is_loopback
 from moorage.http.settings import HttpSettings
 
 REQUIRE_AND_VERIFY = "require-and-verify-client-cert"
 _DEFAULTS = ServeSettings(workers=1)
+
+_ANSWERS_OWN = re.compile(
+    r"accept-ranges|allow|connection|content-(?:encoding|length|range|type)|date|docker-.*|etag|keep-alive|link|location"
+    r"|oci-.*|proxy-connection|range|retry-after|te|trailer|transfer-encoding|upgrade|www-authenticate|x-request-id",
+    re.IGNORECASE,
+)
+"""Headers that belong to one answer each: a second one of them breaks the connection, or the clients."""
 
 
 def build_serve(values: Values, overrides: Overrides) -> ServeSettings:
@@ -158,10 +167,19 @@ def build_http(values: Values) -> HttpSettings:
     return HttpSettings(
         prefix=_prefix(values.text("http.prefix", "/")),
         host=_host(values),
-        headers=values.headers("http.headers"),
+        headers=_headers(values),
         trusted_proxies=values.texts("http.trustedproxies"),
         body_idle_seconds=values.seconds("http.bodyidletimeout", HttpSettings().body_idle_seconds),
     )
+
+
+def _headers(values: Values) -> Headers:
+    written = values.headers("http.headers")
+    own = sorted({name for name, _ in written if _ANSWERS_OWN.fullmatch(name)})
+    if own:
+        message = f"has {', '.join(own)}, which each answer has of its own where it needs one and which is not added"
+        values.report.warning("http.headers", f"{message}; remove it", values.origin("http.headers"))
+    return tuple((name, value) for name, value in written if name not in own)
 
 
 def _prefix(text: str) -> str:

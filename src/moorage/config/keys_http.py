@@ -82,9 +82,10 @@ ADDRESS = (
     Key(
         "http.headers",
         Kind.HEADERS,
-        "Headers added to every answer, each with a list of values. Pages of the origins in "
-        "`Access-Control-Allow-Origin` may ask for changes with a password that the browser remembers; other pages "
-        "of other sites may not.",
+        "Headers added to every answer, each with a list of values. Those that belong to one answer, such as "
+        "`Content-Type`, `Location` and whatever says where it ends, are not added, and a warning says so. Pages of "
+        "the origins in `Access-Control-Allow-Origin` may ask for changes with a password that the browser remembers; "
+        "other pages of other sites may not.",
         example="{X-Content-Type-Options: [nosniff]}",
     ),
     Key("http.http2", Kind.SECTION, "HTTP/2 over TLS."),

@@ -270,9 +270,21 @@ class TooManyRequests(RegistryError):
 class RequestTimeout(RegistryError):
     """The body stood still for too long."""
 
-    code = "BLOB_UPLOAD_INVALID"
+    code = "UNSUPPORTED"
     status = 408
-    default = "The body of the request stood still for too long; resume the upload."
+    default = "The body of the request stood still for too long; send the request again."
+
+
+class UploadTimeout(RequestTimeout):
+    """That of an upload; what arrived in a session is kept."""
+
+    code = "BLOB_UPLOAD_INVALID"
+
+
+class ManifestTimeout(RequestTimeout):
+    """That of a manifest, of which nothing is kept."""
+
+    code = "MANIFEST_INVALID"
 
 
 class ReadOnly(RegistryError):

@@ -13,9 +13,9 @@ MAX_RANGES = 64
 """More parts than this in one `Range` are answered with the whole content (the rule lets a server ignore a Range)."""
 
 MAX_RANGE_HEADER = 4096
-"""Characters of a `Range` header that are looked at."""
+"""Characters of a `Range` header that are looked at: its numbers may be as long, beyond what any content has."""
 
-_SPEC = re.compile(r"[ \t]*(?:([0-9]{1,19})-([0-9]{0,19})|-([0-9]{1,19}))[ \t]*", re.ASCII)
+_SPEC = re.compile(r"[ \t]*(?:([0-9]+)-([0-9]*)|-([0-9]+))[ \t]*", re.ASCII)
 _CHUNK = re.compile(r"(?:bytes[ =])?([0-9]{1,19})-([0-9]{1,19})(?:/(?:[0-9]{1,19}|\*))?", re.ASCII)
 
 Span = tuple[int, int]

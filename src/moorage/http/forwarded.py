@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 MAX_HOPS = 20
+MAX_CHAIN = 1500
+"""Characters at the end of `X-Forwarded-For` that are looked at: enough for that many hops with ports."""
 
-_HOST = re.compile(rb"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
+_HOST = re.compile(rb"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{0,5})?")
+
+# An address as proxies write it: some with the port, IPv6 with brackets or without, with or without a zone.
+_HOP = re.compile(
+    r"([0-9.]{7,15})(?::[0-9]{1,5})?"
+    r"|(?P<bracket>\[)?([0-9A-Fa-f:.]{2,45})(?:%[A-Za-z0-9._-]{1,32})?(?(bracket)\](?::[0-9]{1,5})?)"
+)
 
 
 class Forwarded:
@@ -33,14 +43,14 @@ class Forwarded:
         peer = _plain(peer)
         if not self._trusted or not self._is_trusted(peer):
             return peer
-        chain = headers.get(b"x-forwarded-for", b"")[-1000:].decode("latin-1").split(",")
+        chain = headers.get(b"x-forwarded-for", b"")[-MAX_CHAIN:].decode("latin-1").split(",")
         address = peer
         for hop in reversed(chain[-MAX_HOPS:]):
-            candidate = _plain(hop.strip().strip("[]"))
-            if not _is_address(candidate):
+            candidate = _address_of(hop.strip(" \t"))
+            if candidate is None:
                 break
-            address = candidate
-            if not self._is_trusted(candidate):
+            address = str(candidate)
+            if not self._holds(candidate):
                 break
         return address
 
@@ -53,8 +63,9 @@ class Forwarded:
         if self._trusted and self._is_trusted(peer):
             said = _last(headers.get(b"x-forwarded-proto", b"")).lower()
             scheme = said.decode("latin-1") if said in (b"http", b"https") else scheme
-            host = _last(headers.get(b"x-forwarded-host", b"")) or host
-        return f"{scheme}://{host.decode('latin-1')}" if _HOST.fullmatch(host) else ""
+            outer = _last(headers.get(b"x-forwarded-host", b""))
+            host = outer if is_host(outer) else host
+        return f"{scheme}://{host.decode('latin-1')}" if is_host(host) else ""
 
     def is_proxy(self, peer: str) -> bool:
         """Whether the peer is one of the trusted proxies."""
@@ -65,7 +76,16 @@ class Forwarded:
             address = ipaddress.ip_address(_plain(text))
         except ValueError:
             return text in ("", "unix")  # a local socket: only the proxy on this machine is there
+        return self._holds(address)
+
+    def _holds(self, address: Address) -> bool:
         return any(address in network for network in self._trusted)
+
+
+@lru_cache(maxsize=64)
+def is_host(value: bytes) -> bool:
+    """Whether it is the name or address of a host, with a port or without, as the header `Host` has it."""
+    return _HOST.fullmatch(value) is not None
 
 
 def _plain(address: str) -> str:
@@ -78,12 +98,15 @@ def _last(value: bytes) -> bytes:
     return value.rpartition(b",")[2].strip()
 
 
-def _is_address(text: str) -> bool:
+def _address_of(hop: str) -> Address | None:
+    match = _HOP.fullmatch(hop)
+    if match is None:
+        return None
     try:
-        ipaddress.ip_address(text)
+        address = ipaddress.ip_address(match[1] or match[3])
     except ValueError:
-        return False
-    return True
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 NO_PROXIES = Forwarded(())

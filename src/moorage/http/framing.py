@@ -5,11 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from moorage.core.errors import RegistryError
+from moorage.http.forwarded import is_host
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from moorage.http.response import Header
+
+
+_OLD = frozenset({"1", "1.0"})
+_ANY = b"any"
 
 
 class BadFraming(RegistryError):
@@ -25,23 +30,23 @@ class BadFraming(RegistryError):
 
 def looks_strange(lines: list[Header], headers: Mapping[bytes, bytes]) -> bool:
     """Whether `check_framing` must look closer: cheap, and false for almost every request."""
-    return len(lines) != len(headers) or b"transfer-encoding" in headers
+    return len(lines) != len(headers) or b"transfer-encoding" in headers or not is_host(headers.get(b"host", _ANY))
 
 
-def check_framing(lines: Iterable[Header], http_version: str) -> None:
+def check_framing(lines: list[Header], http_version: str) -> None:
     """Look at the header lines as they came.
 
     Raises:
-        BadFraming: a transfer coding besides `chunked`, which nobody here would decode (RFC 9112 section 6.1), or
-            several Host headers (section 3.2). Of none the server makes an empty one, and nothing depends on it.
+        BadFraming: a transfer coding besides `chunked`, which nobody here would decode (RFC 9112 section 6.1); several
+            Host headers, or one that names no host (section 3.2). Of none the server makes an empty one. HTTP/1.0 knows
+            of none.
     """
-    if not http_version.startswith("1"):
-        return
-    hosts = 0
-    for name, value in lines:
-        if name == b"host":
-            hosts += 1
-        elif name == b"transfer-encoding" and value.strip().lower() != b"chunked":
-            raise BadFraming("The only Transfer-Encoding that is understood is chunked.")
-    if hosts > 1:
+    hosts = [value for name, value in lines if name == b"host"]
+    if len(hosts) > 1:
         raise BadFraming("The request has several Host headers.")
+    if http_version not in _OLD and not all(map(is_host, hosts)):
+        raise BadFraming("The request needs one Host header: the name or address of this registry, with its port.")
+    if http_version.startswith("1") and any(
+        name == b"transfer-encoding" and value.strip().lower() != b"chunked" for name, value in lines
+    ):
+        raise BadFraming("The only Transfer-Encoding that is understood is chunked.")

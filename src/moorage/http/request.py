@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from moorage.core.access import ANONYMOUS, Caller
-from moorage.core.errors import RegistryError, RequestTimeout, UploadInterrupted
+from moorage.core.errors import ManifestTimeout, RegistryError, RequestTimeout, UploadInterrupted, UploadTimeout
 from moorage.http.forwarded import NO_PROXIES, Forwarded
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from moorage.core.access import Identity
+    from moorage.http.response import Header
 
     Receive = Callable[[], Awaitable[dict[str, Any]]]
 
@@ -23,6 +24,17 @@ OPEN = Caller(ANONYMOUS)
 
 MAX_PARAMETERS = 200
 """Query parameters that are looked at."""
+
+_LISTS = {
+    b"cookie": b"; ",
+    b"if-match": b", ",
+    b"if-none-match": b", ",
+    b"x-forwarded-for": b", ",
+    b"x-forwarded-host": b", ",
+    b"x-forwarded-proto": b", ",
+}
+"""Headers that may come in several lines, which are one value with this between them (RFC 9110 section 5.3; of
+cookies HTTP/2 makes lines, RFC 9113 section 8.2.3)."""
 
 _NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
 
@@ -40,7 +52,7 @@ class Request:
 
     Attributes:
         method, path: as sent; the path decoded, without the configured prefix.
-        headers: by lower-case name; of several with one name the last.
+        headers: by lower-case name; of several with one name the last, of lists all of them joined.
         route: its name, for counting.
         name, reference: what the route found in the path, unchecked.
         caller: who asks, with the rights on the repository in the path.
@@ -86,7 +98,10 @@ class Request:
     ) -> None:
         self.method: str = scope["method"]
         self.path = path
-        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        lines: list[Header] = scope["headers"]
+        self.headers: dict[bytes, bytes] = dict(lines)
+        if len(self.headers) != len(lines):
+            self.headers |= _joined(lines)
         self.query_string: bytes = scope["query_string"]
         self.id = request_id
         self.caller = OPEN
@@ -172,7 +187,7 @@ class Request:
                 async with asyncio.timeout(self._idle):
                     message = await self._receive()
             except TimeoutError:
-                raise RequestTimeout from None
+                raise _stood_still(self.route) from None
             if message["type"] != "http.request":
                 raise UploadInterrupted
             self.complete = not message.get("more_body", False)
@@ -185,6 +200,22 @@ class Request:
         """Return when the client has left. Only once the body was taken, or there is none."""
         while (await self._receive())["type"] != "http.disconnect":
             pass
+
+
+def _joined(lines: list[Header]) -> dict[bytes, bytes]:
+    found: dict[bytes, list[bytes]] = {}
+    for name, value in lines:
+        if name in _LISTS:
+            found.setdefault(name, []).append(value)
+    return {name: _LISTS[name].join(values) for name, values in found.items()}
+
+
+def _stood_still(route: str) -> RequestTimeout:
+    if route == "upload":
+        return UploadTimeout("The body stood still for too long; ask for the upload's status and resume from there.")
+    if route == "uploads":
+        return UploadTimeout()
+    return ManifestTimeout() if route == "manifest" else RequestTimeout()
 
 
 def _host_of(url: str) -> str:

@@ -33,9 +33,15 @@ if TYPE_CHECKING:
     Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 DISCARD = 1024 * 1024
-"""Bytes of a refused body that are read so that the client gets to see the answer before the connection closes."""
+"""Bytes of a refused body that are read so that the connection can go on."""
 
 DISCARD_SECONDS = 5.0
+
+LINGER = 32 * 1024 * 1024
+"""Bytes of a longer one that are read after the answer, before the connection closes: a client that sends all of it
+first would be stopped by that, and never see why."""
+
+LINGER_SECONDS = 10.0
 
 _NO_BODY = frozenset({204, 304})
 _AT_ONCE = frozenset({"GET", "HEAD"})
@@ -116,7 +122,7 @@ class Root:
         try:
             response = finish_now(self._v2.answer(request))
         except RegistryError as error:
-            response = error_response(error, request)
+            response = self._refusal(error, request, scope)
         except Exception:  # noqa: BLE001 - it is tried again in the loop
             return False
         if not isinstance(response.body, bytes):
@@ -141,14 +147,20 @@ class Root:
         begun = time.perf_counter()
         request = self._request(scope, receive)
         response = await self._answer(request, scope)
+        lingers = False
         if not request.complete and _has_body(request):
             # Who was given up for standing still is not waited for again.
-            taken = response.status != 408 and await _discard(request)
-            if not taken and scope["http_version"].startswith("1"):
+            lingers = response.status != 408 and not _waits(request)
+            taken = lingers and await _discard(request)
+            if taken or not scope["http_version"].startswith("1"):
+                lingers = False
+            else:
                 # The rest of the body is in the way of the next request (RFC 9112 section 9.6).
                 response.headers.append((b"connection", b"close"))
         self._probe("response")
         self._account(scope, request, response.status, await self._send(request, response, send), begun)
+        if lingers:
+            await _take(request, LINGER, LINGER_SECONDS)
 
     def _account(self, scope: Scope, request: Request, status: int, sent: int, begun: float) -> None:
         seconds = time.perf_counter() - begun
@@ -173,9 +185,18 @@ class Root:
                     return await door.answer(request)
             raise RouteUnknown(detail={"path": request.path[:300]})
         except RegistryError as error:
-            return error_response(error, request)
+            return self._refusal(error, request, scope)
         except Exception as error:  # noqa: BLE001 - whatever it was, the client gets JSON and the log the rest
             return error_response(error, request)
+
+    def _refusal(self, error: RegistryError, request: Request, scope: Scope) -> Response:
+        if self._prefix and isinstance(error, RouteUnknown) and error.message == RouteUnknown.default:
+            # Those behind this door know of no prefix.
+            error = RouteUnknown(
+                f"There is nothing at this address; the registry API begins at {self._prefix}/v2/.",
+                {"path": scope["path"][:300]},
+            )
+        return error_response(error, request)
 
     async def _send(self, request: Request, response: Response, send: Send) -> int:
         headers = response.headers
@@ -253,17 +274,26 @@ def _has_body(request: Request) -> bool:
     return b"transfer-encoding" in request.headers or bool(request.content_length())
 
 
+def _waits(request: Request) -> bool:
+    """Whether the client waits for our word before it sends anything of its body."""
+    return request.headers.get(b"expect", b"").strip().lower() == b"100-continue" and not request.received
+
+
 async def _discard(request: Request) -> bool:
-    """Read a little of what nobody wants, so that a client that sends first and reads then sees why it was refused.
+    """Read what nobody wants, where it is little.
 
     Returns:
         Whether that was all of it.
     """
-    if request.headers.get(b"expect", b"").strip().lower() == b"100-continue" and not request.received:
-        return False  # it waits for our word before it sends anything
-    with suppress(RegistryError, TimeoutError):
-        async with asyncio.timeout(DISCARD_SECONDS):
-            async for _ in request.body():
-                if request.received > DISCARD:
-                    break
+    if (request.content_length() or 0) <= DISCARD:
+        await _take(request, DISCARD, DISCARD_SECONDS)
     return request.complete
+
+
+async def _take(request: Request, most: int, seconds: float) -> None:
+    until = request.received + most
+    with suppress(RegistryError, TimeoutError):
+        async with asyncio.timeout(seconds):
+            async for _ in request.body():
+                if request.received > until:
+                    break

@@ -12,7 +12,8 @@ class HttpSettings:
     prefix: path under which everything is served; begins and ends with "/".
     host: public base URL, such as `https://registry.example.com`; "" means: go by the request.
     headers: (name, value) pairs added to every answer, in order; a name may come more than once.
-    trusted_proxies: networks in CIDR notation whose `X-Forwarded-*` and `Forwarded` headers are believed.
+    trusted_proxies: networks in CIDR notation whose `X-Forwarded-For`, `-Proto` and `-Host`, and `Client-Cert`, are
+        believed; `Forwarded` (RFC 7239) is not read.
     body_idle_seconds: a request whose body stands still for longer than this is given up, in seconds.
     """
 

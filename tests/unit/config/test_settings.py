@@ -172,6 +172,18 @@ def test_wrong_options_are_errors(read: Read, overrides: Overrides, key: str) ->
     assert error.key == key
 
 
+def test_headers_that_belong_to_one_answer_are_left_out(read: Read, said: Said) -> None:
+    loaded = read(
+        "version: 0.1\nhttp:\n  headers:\n    Content-length: [7]\n    OCI-Subject: [x]\n    X-Range: [a, b]\n"
+    )
+    assert loaded.settings is not None
+    assert loaded.settings.http.headers == (("X-Range", "a"), ("X-Range", "b"))
+    found = said(loaded, "http.headers")
+    assert found.severity == "warning"
+    assert "Content-Length, Oci-Subject" in found.message
+    assert "X-Range" not in found.message
+
+
 def test_opening_the_door_from_the_command_line_is_said(read: Read, said: Said) -> None:
     text = STORAGE + "auth: {htpasswd: {realm: a, path: b}}\n"
     loaded = read(text, {}, Overrides(auth="none"))

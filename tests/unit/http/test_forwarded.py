@@ -30,6 +30,16 @@ TRUSTED = ("10.0.0.0/8", "fd00::/8")
         ("::ffff:10.0.0.1", "::ffff:203.0.113.9", "203.0.113.9"),
         ("::ffff:10.0.0.1", "", "10.0.0.1"),
         ("::ffff:203.0.113.9", "1.2.3.4", "203.0.113.9"),
+        ("10.0.0.1", "203.0.113.9:4711, 10.0.0.2:80", "203.0.113.9"),
+        ("10.0.0.1", "203.0.113.9:471111", "10.0.0.1"),
+        ("10.0.0.1", "203.0.113.9:", "10.0.0.1"),
+        ("10.0.0.1", "[2001:db8::5]:443", "2001:db8::5"),
+        ("10.0.0.1", "[2001:db8::5", "10.0.0.1"),
+        ("10.0.0.1", "2001:db8::5]", "10.0.0.1"),
+        ("10.0.0.1", "::FFFF:203.0.113.9", "203.0.113.9"),
+        ("10.0.0.1", "203.0.113.9, ::FFFF:10.0.0.2", "203.0.113.9"),
+        ("10.0.0.1", "fe80::1%eth0", "fe80::1"),
+        ("10.0.0.1", 'fe80::1%" 200 forged', "10.0.0.1"),
         ("unix", "203.0.113.9", "203.0.113.9"),
         ("", "203.0.113.9", "203.0.113.9"),
     ],
@@ -49,6 +59,12 @@ def test_an_ipv4_proxy_on_an_ipv6_socket_is_trusted() -> None:
     assert not forwarded.is_proxy("::ffff:203.0.113.9")
     headers = {b"host": b"inside", b"x-forwarded-proto": b"https", b"x-forwarded-host": b"registry.example.com"}
     assert forwarded.origin("::ffff:10.0.0.1", headers, "http") == "https://registry.example.com"
+
+
+@pytest.mark.parametrize("said", [b"", b"a b", b"a/b", b"outer, u@x"])
+def test_a_forwarded_host_that_is_none_leaves_the_host(said: bytes) -> None:
+    headers = {b"host": b"inside:80", b"x-forwarded-host": said}
+    assert Forwarded(TRUSTED).origin("10.0.0.1", headers, "http") == "http://inside:80"
 
 
 def test_an_ipv4_client_on_an_ipv6_socket_has_its_own_address() -> None:

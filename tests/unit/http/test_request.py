@@ -90,6 +90,14 @@ def test_the_announced_length(value: str, length: int | None) -> None:
     assert request().content_length() is None
 
 
+def test_several_lines_of_a_list_are_one_and_of_anything_else_the_last_counts() -> None:
+    lines = [("Cookie", "a=1"), ("Range", "bytes=0-1"), ("Cookie", "b=2"), ("X-Forwarded-For", "a"), ("Range", "x")]
+    read = request(headers=[*lines, ("X-Forwarded-For", "b, c")])
+    assert read.header(b"cookie") == "a=1; b=2"
+    assert read.header(b"x-forwarded-for") == "a, b, c"
+    assert read.header(b"range") == "x"
+
+
 async def test_a_body_in_pieces() -> None:
     one = request(messages=body(b"a", b"", b"bc", b"d"))
     assert [piece async for piece in one.body()] == [b"a", b"bc", b"d"]
@@ -121,6 +129,23 @@ async def test_a_body_that_stands_still() -> None:
     with pytest.raises(RequestTimeout) as refused:
         await anext(pieces)
     assert refused.value.status == 408
+
+
+@pytest.mark.parametrize(
+    ("route", "code", "resumed"),
+    [
+        ("upload", "BLOB_UPLOAD_INVALID", True),
+        ("uploads", "BLOB_UPLOAD_INVALID", False),
+        ("manifest", "MANIFEST_INVALID", False),
+        ("other", "UNSUPPORTED", False),
+    ],
+)
+async def test_who_stood_still_is_told_what_can_be_done(route: str, code: str, resumed: bool) -> None:
+    one = request(messages=[], idle=0.01)
+    one.route = route
+    with pytest.raises(RequestTimeout) as refused:
+        await anext(one.body())
+    assert (refused.value.code, "resume" in refused.value.message) == (code, resumed)
 
 
 async def test_to_be_told_that_the_client_has_left() -> None:

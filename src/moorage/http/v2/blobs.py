@@ -7,7 +7,7 @@ import secrets
 from typing import TYPE_CHECKING
 
 from moorage.accounts.audit_pulls import BLOB
-from moorage.blobs.ports import Chunks, Inline
+from moorage.blobs.ports import Chunks, Inline, Redirect
 from moorage.core.digest import parse_digest
 from moorage.core.names import parse_name
 from moorage.core.ranges import parse_range
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from moorage.accounts.audit_pulls import PullLog
+    from moorage.blobs.ports import Source
     from moorage.core.ranges import Span
     from moorage.http.request import Request
     from moorage.http.response import Header
@@ -66,7 +67,7 @@ class Blobs:
             content_range = (b"content-range", b"bytes %d-%d/%d" % (start, stop - 1, blob.size))
             response = await self._send(blob, 206, [_TYPE, *facts, content_range], spans[0])
         else:
-            response = self._send_parts(blob, facts, spans)
+            response = await self._send_parts(blob, facts, spans)
         if self._pulls is not None:
             if not isinstance(response.body, bytes):
                 asyncio.get_running_loop()  # a thread without one cannot send it: the loop asks again, and notes it
@@ -86,27 +87,39 @@ class Blobs:
             return Response(status, headers, source.data)
         if isinstance(source, Chunks):
             return Response(status, headers, source.pieces)
-        return Response(307, [(b"location", source.url.encode()), (b"content-length", b"0")])
+        return _elsewhere(source)
 
-    def _send_parts(self, blob: LinkedBlob, facts: list[Header], spans: list[Span]) -> Response:
+    async def _send_parts(self, blob: LinkedBlob, facts: list[Header], spans: list[Span]) -> Response:
+        # Content that is not there, or not whole, is found out while there can still be another answer.
+        first = await self._pull.source(blob, *spans[0])
+        if isinstance(first, Redirect):
+            return _elsewhere(first)
         boundary = secrets.token_hex(16).encode()
         heads = [_part_head(boundary, span, blob.size) for span in spans]
         tail = b"\r\n--%b--\r\n" % boundary
         length = len(tail) + sum(len(head) for head in heads) + sum(stop - start for start, stop in spans)
         content_type = (b"content-type", b"multipart/byteranges; boundary=%b" % boundary)
         headers = [content_type, *facts, (b"content-length", b"%d" % length)]
-        return Response(206, headers, self._parts(blob, list(zip(heads, spans, strict=True)), tail))
+        return Response(206, headers, self._parts(blob, list(zip(heads, spans, strict=True)), tail, first))
 
-    async def _parts(self, blob: LinkedBlob, parts: list[tuple[bytes, Span]], tail: bytes) -> AsyncIterator[bytes]:
+    async def _parts(
+        self, blob: LinkedBlob, parts: list[tuple[bytes, Span]], tail: bytes, first: Source
+    ) -> AsyncIterator[bytes]:
+        ready: Source | None = first
         for head, (start, stop) in parts:
             yield head
-            source = await self._pull.source(blob, start, stop)
+            source = ready or await self._pull.source(blob, start, stop)
+            ready = None
             if isinstance(source, Inline):
                 yield source.data
             elif isinstance(source, Chunks):
                 async for piece in source.pieces:
                     yield piece
         yield tail
+
+
+def _elsewhere(source: Redirect) -> Response:
+    return Response(307, [(b"location", source.url.encode()), (b"content-length", b"0")])
 
 
 def _facts(blob: LinkedBlob) -> list[Header]:

@@ -46,15 +46,11 @@ Table = dict[str, dict[str, Endpoint]]
 def table(manifests: Manifests, blobs: Blobs, uploads: UploadSessions, lists: Lists) -> Table:
     """All routes of the distribution API."""
     return {
-        "base": {
-            "GET": Endpoint(lists.base, ANY),
-            "HEAD": Endpoint(lists.base, ANY),
-        },
-        "catalog": {"GET": Endpoint(lists.catalog, CATALOG)},
-        "extensions": {"GET": Endpoint(lists.extensions, ANY)},
+        "base": _read(Endpoint(lists.base, ANY)),
+        "catalog": _read(Endpoint(lists.catalog, CATALOG)),
+        "extensions": _read(Endpoint(lists.extensions, ANY)),
         "manifest": {
-            "GET": Endpoint(manifests.get, PULL, compares=True),
-            "HEAD": Endpoint(manifests.get, PULL, compares=True),
+            **_read(Endpoint(manifests.get, PULL, compares=True)),
             "PUT": Endpoint(manifests.put, PUSH),
             "DELETE": Endpoint(manifests.delete, DELETE),
         },
@@ -65,15 +61,20 @@ def table(manifests: Manifests, blobs: Blobs, uploads: UploadSessions, lists: Li
         },
         "uploads": {"POST": Endpoint(uploads.begin, PUSH)},
         "upload": {
-            "GET": Endpoint(uploads.status, PUSH),
+            **_read(Endpoint(uploads.status, PUSH)),
             "PATCH": Endpoint(uploads.append, PUSH),
             "PUT": Endpoint(uploads.finish, PUSH),
             # Cancelling one's own upload is part of pushing: skopeo does it with a pull,push token.
             "DELETE": Endpoint(uploads.cancel, PUSH),
         },
-        "tags": {"GET": Endpoint(lists.tags, PULL)},
-        "referrers": {"GET": Endpoint(lists.referrers, PULL)},
+        "tags": _read(Endpoint(lists.tags, PULL)),
+        "referrers": _read(Endpoint(lists.referrers, PULL)),
     }
+
+
+def _read(endpoint: Endpoint) -> dict[str, Endpoint]:
+    """HEAD is GET without the body, which the outermost door leaves out (RFC 9110 section 9.3.2)."""
+    return {"GET": endpoint, "HEAD": endpoint}
 
 
 def match(path: str) -> tuple[str, str, str]:

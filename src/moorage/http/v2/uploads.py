@@ -67,7 +67,8 @@ class UploadSessions:
         name = parse_name(request.name)
         request.location = _address(request, name, request.reference)
         digest = _digest(request)
-        chunk = None if request.content_length() == 0 else _chunk(request)
+        nothing = request.content_length() == 0 and b"content-range" not in request.headers
+        chunk = None if nothing else _chunk(request)
         await self._uploads.finish(name, request.reference, digest, chunk, request.caller)
         return _created(request, name, digest)
 

@@ -64,7 +64,15 @@ def test_a_condition_that_names_nothing_is_one_that_never_holds() -> None:
 @given(st.lists(st.text(alphabet="abc:,-. \t", max_size=6), max_size=8), st.booleans())
 def test_tags_that_were_quoted_are_read_back(tags: list[str], weak: bool) -> None:
     header = ", ".join(f'{"W/" if weak else ""}"{tag}"' for tag in tags)
-    assert condition(request(headers={"If-Match": header})).match == frozenset(tags)
+    found = condition(request(headers={"If-Match": header, "If-None-Match": header}))
+    assert found.none_match == frozenset(tags)
+    assert found.match == (frozenset() if weak else frozenset(tags))
+
+
+def test_if_match_takes_no_weak_tag() -> None:
+    """RFC 9110 section 13.1.1: it compares strongly."""
+    found = condition(request(headers={"If-Match": f'W/"{MINE}", "{OTHER}"'}))
+    assert found.match == frozenset({OTHER})
 
 
 def test_not_more_tags_than_anybody_needs() -> None:

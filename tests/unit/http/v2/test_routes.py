@@ -77,14 +77,14 @@ def test_any_path_is_a_route_or_none(path: str) -> None:
 ROUTES = table(MagicMock(), MagicMock(), MagicMock(), MagicMock())
 METHODS = {
     "base": "GET HEAD",
-    "catalog": "GET",
-    "extensions": "GET",
+    "catalog": "GET HEAD",
+    "extensions": "GET HEAD",
     "manifest": "DELETE GET HEAD PUT",
     "blob": "DELETE GET HEAD",
     "uploads": "POST",
-    "upload": "DELETE GET PATCH PUT",
-    "tags": "GET",
-    "referrers": "GET",
+    "upload": "DELETE GET HEAD PATCH PUT",
+    "tags": "GET HEAD",
+    "referrers": "GET HEAD",
 }
 
 
@@ -99,9 +99,17 @@ def test_what_changes_something_needs_the_right_to() -> None:
     }
     assert {key for key, access in needed.items() if access == "delete"} == {"DELETE manifest", "DELETE blob"}
     assert {key for key, access in needed.items() if access == "push"} == {
-        "PUT manifest", "POST uploads", "GET upload", "PATCH upload", "PUT upload", "DELETE upload",
+        "PUT manifest", "POST uploads", "GET upload", "HEAD upload", "PATCH upload", "PUT upload", "DELETE upload",
     }  # fmt: skip
-    assert {key for key, access in needed.items() if access == ""} == {"GET base", "HEAD base", "GET extensions"}
+    assert {key for key, access in needed.items() if access == ""} == {
+        "GET base", "HEAD base", "GET extensions", "HEAD extensions",
+    }  # fmt: skip
+
+
+def test_head_is_wherever_get_is_and_needs_the_same() -> None:
+    for methods in ROUTES.values():
+        assert ("GET" in methods) == ("HEAD" in methods)
+        assert methods.keys().isdisjoint({"GET"}) or methods["GET"].access == methods["HEAD"].access
 
 
 @pytest.mark.parametrize("method", ["POST", "PATCH", "OPTIONS", "TRACE", "get", "", "X" * 1000])
