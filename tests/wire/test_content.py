@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -91,6 +92,37 @@ def test_a_referrer_is_listed_at_once_and_once(server: Server, client: Client, n
     for link in links:
         assert link.ask("GET", target).expect(200).json()["manifests"] == []
         link.close()
+
+
+LIMIT = 4 * 1024 * 1024
+FILLED = "application/vnd.test.filled"
+
+
+def filled(size: int, **members: Any) -> bytes:
+    """An index of exactly so many bytes with these members; a text in it is as long as that takes."""
+    value = json.dumps({"schemaVersion": 2, "manifests": [], **members}, separators=(",", ":"))
+    return value.replace(FILLED, "x" * (size - len(value) + len(FILLED))).encode()
+
+
+def test_no_page_of_referrers_has_4_mib(client: Client, name: str) -> None:
+    """Clients read that much of the first page and no second one (wire.md 0, C15)."""
+    by_subject = filled(LIMIT, subject=SUBJECT, artifactType="application/vnd.test.a", annotations={"a": FILLED})
+    listed = {"mediaType": OCI_INDEX, "digest": digest(by_subject), "size": LIMIT, "artifactType": "b"}
+    small = image(b"{}", subject=SUBJECT)
+    client.push_blob(name, b"{}")
+    for each, kind in ((by_subject, OCI_INDEX), (small, OCI_MANIFEST)):
+        client.push_manifest(name, digest(each), each, kind).expect(201)
+    answer = client.get(f"/v2/{name}/referrers/{digest(b'subject')}").expect(200)
+    assert len(answer.body) < LIMIT
+    assert [each["digest"] for each in answer.json()["manifests"]] == [digest(by_subject), digest(small)]
+
+    entry = {**listed, "annotations": {"a": FILLED}}
+    by_tag = filled(LIMIT, manifests=[entry])
+    tag = f"sha256-{digest(b'tagged').removeprefix('sha256:')}"
+    client.push_manifest(name, tag, by_tag, OCI_INDEX).expect(201)
+    answer = client.get(f"/v2/{name}/referrers/{digest(b'tagged')}").expect(200)
+    assert len(answer.body) < LIMIT
+    assert answer.json()["manifests"][0] == listed
 
 
 @pytest.mark.parametrize(
