@@ -94,6 +94,19 @@ def test_a_referrer_is_listed_at_once_and_once(server: Server, client: Client, n
         link.close()
 
 
+def test_each_digest_given_must_be_that_of_the_manifest(client: Client, name: str) -> None:
+    client.push_blob(name, b"{}")
+    manifest, other = image(b"{}"), image(b"{}", annotations={"a": "b"})
+    for right in (digest(manifest), digest(manifest, "sha512")):
+        for wrong in (digest(other), digest(other, "sha512")):
+            for reference, parameter in ((right, wrong), (wrong, right), ("v1", wrong)):
+                refused = client.push_manifest(name, f"{reference}?digest={parameter}", manifest).expect(400)
+                assert refused.codes() == ["DIGEST_INVALID"]
+    client.get(f"/v2/{name}/manifests/{digest(manifest)}").expect(404)
+    both = client.push_manifest(name, f"{digest(manifest)}?digest={digest(manifest, 'sha512')}", manifest).expect(201)
+    assert both.need("Docker-Content-Digest") == digest(manifest)
+
+
 LIMIT = 4 * 1024 * 1024
 FILLED = "application/vnd.test.filled"
 
