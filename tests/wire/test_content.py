@@ -13,6 +13,7 @@ from tests.support.server import Server
 from tests.support.wire import OCI_INDEX, OCI_MANIFEST, Client, digest, image
 from tests.support.workers import cpu_seconds, one_each
 
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DATABASES = ("sqlite", "postgresql")
 SUBJECT = {"mediaType": OCI_MANIFEST, "digest": digest(b"subject"), "size": 7}
 GOOD = image(b"{}", annotations={"a": "b"}).decode()
@@ -105,6 +106,25 @@ def test_each_digest_given_must_be_that_of_the_manifest(client: Client, name: st
     client.get(f"/v2/{name}/manifests/{digest(manifest)}").expect(404)
     both = client.push_manifest(name, f"{digest(manifest)}?digest={digest(manifest, 'sha512')}", manifest).expect(201)
     assert both.need("Docker-Content-Digest") == digest(manifest)
+
+
+def test_the_same_bytes_are_of_one_type(client: Client, name: str) -> None:
+    """What says nothing of itself is what it was pushed as, for all tags (CVE-2021-41190)."""
+    client.push_blob(name, b"{}")
+    value = json.loads(image(b"{}"))
+    del value["mediaType"]
+    untyped = json.dumps(value).encode()
+    client.push_manifest(name, "v1", untyped, DOCKER_MANIFEST).expect(201)
+    refused = client.push_manifest(name, "v2", untyped, OCI_MANIFEST).expect(400)
+    assert refused.codes() == ["MANIFEST_INVALID"]
+    assert DOCKER_MANIFEST in refused.json()["errors"][0]["message"]
+    client.get(f"/v2/{name}/manifests/v2").expect(404)
+    client.push_manifest(name, "v2", untyped, DOCKER_MANIFEST).expect(201)
+    for reference in ("v1", "v2", digest(untyped)):
+        assert client.get(f"/v2/{name}/manifests/{reference}").expect(200).need("Content-Type") == DOCKER_MANIFEST
+    client.ask("DELETE", f"/v2/{name}/manifests/{digest(untyped)}").expect(202)
+    client.push_manifest(name, "v1", untyped, OCI_MANIFEST).expect(201)
+    assert client.get(f"/v2/{name}/manifests/v1").expect(200).need("Content-Type") == OCI_MANIFEST
 
 
 LIMIT = 4 * 1024 * 1024

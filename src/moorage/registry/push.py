@@ -107,7 +107,7 @@ class Push:
 
         Raises:
             DigestInvalid: the bytes do not have the digest of the path and of the `digest` parameter.
-            ManifestInvalid: see `parse_manifest`.
+            ManifestInvalid: see `parse_manifest`; or it is here already as another type.
             ManifestBlobUnknown: it names what the repository does not have.
             PreconditionFailed: the condition does not hold; nothing is stored.
             Denied: a tag would be moved, which the caller may not; the project lets no push make a repository; or the
