@@ -127,6 +127,29 @@ def test_the_same_bytes_are_of_one_type(client: Client, name: str) -> None:
     assert client.get(f"/v2/{name}/manifests/v1").expect(200).need("Content-Type") == OCI_MANIFEST
 
 
+@pytest.mark.parametrize("kind", ["text/plain", "application/json", "*/*", "application/octet-stream", DOCKER_MANIFEST])
+def test_a_content_type_that_is_not_the_manifests_own_is_refused(client: Client, name: str, kind: str) -> None:
+    """CVE-2021-41190, wire.md 3.7: two programs that go by one of them each would see two things."""
+    client.push_blob(name, b"{}")
+    value = json.loads(image(b"{}"))
+    refused = client.push_manifest(name, "v1", json.dumps(value).encode(), kind).expect(400)
+    assert refused.codes() == ["MANIFEST_INVALID"]
+    assert "Content-Type" in refused.json()["errors"][0]["message"]
+    del value["mediaType"]
+    if kind != DOCKER_MANIFEST:  # which is good for what says nothing of itself
+        client.push_manifest(name, "v1", json.dumps(value).encode(), kind).expect(400)
+    client.get(f"/v2/{name}/manifests/v1").expect(404)
+
+
+@pytest.mark.parametrize("headers", [[], [("Content-Type", "")], [("Content-Type", f"{OCI_MANIFEST.upper()};a=b")]])
+def test_without_a_content_type_the_manifest_says_what_it_is(
+    client: Client, name: str, headers: list[tuple[str, str]]
+) -> None:
+    client.push_blob(name, b"{}")
+    client.ask("PUT", f"/v2/{name}/manifests/v1", headers, image(b"{}")).expect(201)
+    assert client.get(f"/v2/{name}/manifests/v1").expect(200).need("Content-Type") == OCI_MANIFEST
+
+
 LIMIT = 4 * 1024 * 1024
 FILLED = "application/vnd.test.filled"
 
