@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tests.crash.checker import check
-from tests.crash.client import Client, Manifest, image
+from tests.crash.client import Client, Manifest, content, digest_of, image
 from tests.crash.conftest import MakeServer
 from tests.crash.harness import Server
 from tests.crash.test_disk_full import MEBIBYTE, fill, mounted
@@ -59,3 +61,41 @@ def test_a_large_manifest_is_refused_as_everything_is(disk: Path, server: Server
     client.close()
     server.stop()
     assert check(server.root) == []
+
+
+def test_an_upload_is_dropped_where_even_that_has_no_room_to_be_written_down(disk: Path, server: Server) -> None:
+    client = server.client()
+    pushed(client)
+    session = client.begin(REPOSITORY)
+    assert client.patch(session, 0, content("part", 300_000)).status == 202
+    server.stop()
+    server.start()  # the database has nothing left of its log: whatever it writes needs more room
+    fill(disk / "ballast")
+    client = server.client()
+    assert client.delete(session).status == 204
+    assert client.get(session).status == 404
+    (disk / "ballast").unlink()
+    client.push_blob(REPOSITORY, content("after", 100_000))
+    client.close()
+    server.stop()
+    assert check(server.root) == []
+
+
+def test_what_a_head_would_promise_is_refused_and_a_get_is_not(disk: Path, server: Server) -> None:
+    """As docs/how-to/disk-full.md has it: who is told that a blob is there can rely on that."""
+    client = server.client()
+    pushed(client)
+    server.stop()
+    with closing(sqlite3.connect(server.root / "moorage.db")) as database:
+        database.execute("UPDATE blob_links SET leased_at = 0")
+        database.commit()
+    server.start()
+    fill(disk / "ballast")
+    client = server.client()
+    path = f"/v2/{REPOSITORY}/blobs/{digest_of(CONFIG)}"
+    assert client.request("HEAD", path).status == 507
+    assert client.get(path).body == CONFIG
+    (disk / "ballast").unlink()
+    assert client.request("HEAD", path).status == 200
+    client.close()
+    server.stop()

@@ -322,11 +322,11 @@ class Unavailable(RegistryError):
 
 
 class StorageFull(RegistryError):
-    """No room for more bytes; pulls go on, and pushes work again as soon as there is room."""
+    """No room for more bytes; what is there can be read, and pushes work again as soon as there is room."""
 
     code = "UNAVAILABLE"
     status = 507
-    default = "The registry's storage is full; pulls go on, pushes work again once there is room."
+    default = "The registry's storage is full; what is there can be pulled, pushes work again once there is room."
 
 
 def meaning_on_disk(error: OSError) -> StorageFull | Unavailable:
