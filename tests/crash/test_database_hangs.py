@@ -112,6 +112,7 @@ def test_all_of_it_stands_still(cluster: PostgresCluster, server: Server) -> Non
         metrics, ready, alive = ask(server, ("GET", "/metrics"), ("GET", "/readyz"), ("GET", "/healthz"))
         assert (metrics.status, ready.status, alive.status) == (200, 503, 200)
     wait_until_served(server)
+    assert "Traceback" not in server.log()
     assert server.client().push_blob("hangs/r", content("after", 3000)) == digest_of(content("after", 3000))
     server.stop()
 

@@ -55,6 +55,12 @@ def test_a_large_manifest_is_refused_as_everything_is(disk: Path, server: Server
     assert (answer.status, answer.is_refusal()) == (507, True), answer
     assert client.manifest(REPOSITORY, "kept") == kept.payload
 
+    said = [line for line in server.log().splitlines() if "request failed" in line]
+    assert len(said) == 1
+    assert "status=507" in said[0]
+    assert "No space left on device" in said[0]
+    assert "Traceback" not in server.log()
+
     ballast.unlink()
     assert client.put_manifest(REPOSITORY, "large", large).status == 201
     assert client.manifest(REPOSITORY, "large") == large.payload
