@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from tests.support.server import Server
 from tests.support.wire import OCI_INDEX, OCI_MANIFEST, Client, digest, image
 from tests.support.workers import cpu_seconds, one_each
 
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DATABASES = ("sqlite", "postgresql")
 SUBJECT = {"mediaType": OCI_MANIFEST, "digest": digest(b"subject"), "size": 7}
 GOOD = image(b"{}", annotations={"a": "b"}).decode()
@@ -114,6 +116,92 @@ def test_a_referrer_is_listed_at_once_and_once(server: Server, client: Client, n
     for link in links:
         assert link.ask("GET", target).expect(200).json()["manifests"] == []
         link.close()
+
+
+def test_each_digest_given_must_be_that_of_the_manifest(client: Client, name: str) -> None:
+    client.push_blob(name, b"{}")
+    manifest, other = image(b"{}"), image(b"{}", annotations={"a": "b"})
+    for right in (digest(manifest), digest(manifest, "sha512")):
+        for wrong in (digest(other), digest(other, "sha512")):
+            for reference, parameter in ((right, wrong), (wrong, right), ("v1", wrong)):
+                refused = client.push_manifest(name, f"{reference}?digest={parameter}", manifest).expect(400)
+                assert refused.codes() == ["DIGEST_INVALID"]
+    client.get(f"/v2/{name}/manifests/{digest(manifest)}").expect(404)
+    both = client.push_manifest(name, f"{digest(manifest)}?digest={digest(manifest, 'sha512')}", manifest).expect(201)
+    assert both.need("Docker-Content-Digest") == digest(manifest)
+
+
+def test_the_same_bytes_are_of_one_type(client: Client, name: str) -> None:
+    """What says nothing of itself is what it was pushed as, for all tags (CVE-2021-41190)."""
+    client.push_blob(name, b"{}")
+    value = json.loads(image(b"{}"))
+    del value["mediaType"]
+    untyped = json.dumps(value).encode()
+    client.push_manifest(name, "v1", untyped, DOCKER_MANIFEST).expect(201)
+    refused = client.push_manifest(name, "v2", untyped, OCI_MANIFEST).expect(400)
+    assert refused.codes() == ["MANIFEST_INVALID"]
+    assert DOCKER_MANIFEST in refused.json()["errors"][0]["message"]
+    client.get(f"/v2/{name}/manifests/v2").expect(404)
+    client.push_manifest(name, "v2", untyped, DOCKER_MANIFEST).expect(201)
+    for reference in ("v1", "v2", digest(untyped)):
+        assert client.get(f"/v2/{name}/manifests/{reference}").expect(200).need("Content-Type") == DOCKER_MANIFEST
+    client.ask("DELETE", f"/v2/{name}/manifests/{digest(untyped)}").expect(202)
+    client.push_manifest(name, "v1", untyped, OCI_MANIFEST).expect(201)
+    assert client.get(f"/v2/{name}/manifests/v1").expect(200).need("Content-Type") == OCI_MANIFEST
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/json", "*/*", "application/octet-stream", DOCKER_MANIFEST])
+def test_a_content_type_that_is_not_the_manifests_own_is_refused(client: Client, name: str, kind: str) -> None:
+    """CVE-2021-41190, wire.md 3.7: two programs that go by one of them each would see two things."""
+    client.push_blob(name, b"{}")
+    value = json.loads(image(b"{}"))
+    refused = client.push_manifest(name, "v1", json.dumps(value).encode(), kind).expect(400)
+    assert refused.codes() == ["MANIFEST_INVALID"]
+    assert "Content-Type" in refused.json()["errors"][0]["message"]
+    del value["mediaType"]
+    if kind != DOCKER_MANIFEST:  # which is good for what says nothing of itself
+        client.push_manifest(name, "v1", json.dumps(value).encode(), kind).expect(400)
+    client.get(f"/v2/{name}/manifests/v1").expect(404)
+
+
+@pytest.mark.parametrize("headers", [[], [("Content-Type", "")], [("Content-Type", f"{OCI_MANIFEST.upper()};a=b")]])
+def test_without_a_content_type_the_manifest_says_what_it_is(
+    client: Client, name: str, headers: list[tuple[str, str]]
+) -> None:
+    client.push_blob(name, b"{}")
+    client.ask("PUT", f"/v2/{name}/manifests/v1", headers, image(b"{}")).expect(201)
+    assert client.get(f"/v2/{name}/manifests/v1").expect(200).need("Content-Type") == OCI_MANIFEST
+
+
+LIMIT = 4 * 1024 * 1024
+FILLED = "application/vnd.test.filled"
+
+
+def filled(size: int, **members: Any) -> bytes:
+    """An index of exactly so many bytes with these members; a text in it is as long as that takes."""
+    value = json.dumps({"schemaVersion": 2, "manifests": [], **members}, separators=(",", ":"))
+    return value.replace(FILLED, "x" * (size - len(value) + len(FILLED))).encode()
+
+
+def test_no_page_of_referrers_has_4_mib(client: Client, name: str) -> None:
+    """Clients read that much of the first page and no second one (wire.md 0, C15)."""
+    by_subject = filled(LIMIT, subject=SUBJECT, artifactType="application/vnd.test.a", annotations={"a": FILLED})
+    listed = {"mediaType": OCI_INDEX, "digest": digest(by_subject), "size": LIMIT, "artifactType": "b"}
+    small = image(b"{}", subject=SUBJECT)
+    client.push_blob(name, b"{}")
+    for each, kind in ((by_subject, OCI_INDEX), (small, OCI_MANIFEST)):
+        client.push_manifest(name, digest(each), each, kind).expect(201)
+    answer = client.get(f"/v2/{name}/referrers/{digest(b'subject')}").expect(200)
+    assert len(answer.body) < LIMIT
+    assert [each["digest"] for each in answer.json()["manifests"]] == [digest(by_subject), digest(small)]
+
+    entry = {**listed, "annotations": {"a": FILLED}}
+    by_tag = filled(LIMIT, manifests=[entry])
+    tag = f"sha256-{digest(b'tagged').removeprefix('sha256:')}"
+    client.push_manifest(name, tag, by_tag, OCI_INDEX).expect(201)
+    answer = client.get(f"/v2/{name}/referrers/{digest(b'tagged')}").expect(200)
+    assert len(answer.body) < LIMIT
+    assert answer.json()["manifests"][0] == listed
 
 
 @pytest.mark.parametrize(

@@ -384,4 +384,10 @@ def test_an_error_of_the_inside_is_in_the_log_and_not_in_the_answer(serve: Serve
         assert b"Error" not in answer.body
         assert answer.need("X-Request-Id") == "the-failing-one"
         client.push_manifest("broken", "v2", image(b"{}")).expect(201)
-    wait_until(lambda: any("the-failing-one" in line and "exception" in line for line in server.log().splitlines()))
+
+    def told() -> list[str]:
+        return [line for line in server.log().splitlines() if "the-failing-one" in line and "request failed" in line]
+
+    wait_until(told)
+    (record,) = map(json.loads, told())
+    assert f"{server.root}/docker/registry/v2/blobs/sha256/{found[:2]}/{found}/data" in record["reason"]

@@ -20,6 +20,7 @@ from moorage.core.errors import RegistryError
 from moorage.metadata.audit import record
 from moorage.metadata.logins import mark_used
 from moorage.metadata.projects import project_of
+from moorage.telemetry.failures import told_of
 from moorage.telemetry.logs import logger
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ class Journal:
             except RegistryError as error:
                 _log.warning("audit entries wait for the database", error=str(error), waiting=len(self._entries))
             except Exception as error:  # noqa: BLE001 - one bad turn must not end all that follow
-                _log.error("audit entries could not be written", exc_info=error)
+                _log.error("audit entries could not be written", **told_of(error))
 
     async def flush(self) -> None:
         """Write what was noted, and what was gathered in the minutes that are over."""

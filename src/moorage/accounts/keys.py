@@ -28,6 +28,7 @@ from moorage.metadata.signing_keys import (
     living_keys,
     remove_ended_keys,
 )
+from moorage.telemetry.failures import told_of
 from moorage.telemetry.logs import logger
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ class Keys:
             except RegistryError as error:
                 _log.warning("the signing keys could not be read", error=str(error))
             except Exception as error:  # noqa: BLE001 - one bad turn must not end all that follow
-                _log.error("the signing keys could not be kept", exc_info=error)
+                _log.error("the signing keys could not be kept", **told_of(error))
 
     def signer(self) -> SigningKey:
         """The key that signs now.

@@ -6,12 +6,11 @@ A key or digest that reaches a backend is safe to be part of a path; an `OSError
 
 from __future__ import annotations
 
-import errno
 import time
 from typing import TYPE_CHECKING
 
 from moorage.core.digest import parse_digest
-from moorage.core.errors import DigestInvalid, StorageFull, Unavailable, UploadUnknown
+from moorage.core.errors import DigestInvalid, Unavailable, UploadUnknown, meaning_on_disk
 from moorage.core.names import is_key
 
 if TYPE_CHECKING:
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from moorage.core.digest import Digest
 
     Observe = Callable[[str, float], None]
-
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def _ignore(_action: str, _seconds: float) -> None:
@@ -44,7 +41,7 @@ class _Duty:
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         self._observe(self._action, time.perf_counter() - self._begun)
         if isinstance(error, OSError):
-            raise (StorageFull if error.errno in _FULL else Unavailable) from error
+            raise meaning_on_disk(error) from error
 
 
 class CheckedBlobs:

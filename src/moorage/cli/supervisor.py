@@ -11,23 +11,22 @@ import os
 import signal
 import sys
 import tempfile
-import time
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from granian.constants import HTTPModes, Interfaces, Loops, SSLProtocols
 from granian.http import HTTP1Settings, HTTP2Settings
 from granian.log import LogLevels
-from granian.server.mp import MPServer
 
 from moorage import app
 from moorage.cli import shortcut
 from moorage.cli.certificates import check_files, stamps, together, watch_certificate
 from moorage.cli.errors import CannotStart
 from moorage.cli.listening import check_free, with_address
+from moorage.cli.workers import Ready, Server
 from moorage.core.clock import SystemClock
 from moorage.core.errors import RegistryError
 from moorage.metadata.migrate import SchemaTooNew, migrate
@@ -45,9 +44,6 @@ if TYPE_CHECKING:
 
 RESPAWN_SECONDS = 1.0
 """How long a new worker may take to be ready before the old one is told to end."""
-
-ENDED_SECONDS = 0.01
-"""How often workers that are told to end are looked at."""
 
 ENDING = frozenset({signal.SIGTERM, signal.SIGINT})
 """Signals that end a worker."""
@@ -90,7 +86,8 @@ def run(settings: Settings, probe: Probe = no_probe) -> None:
 
 
 def _serve(settings: Settings, metrics: Path, probe: Probe) -> None:
-    server = _server(settings)
+    ready = Ready()
+    server = _server(settings, ready)
     if settings.serve.debug_addr:
         from moorage.http.debug import serve_debug
 
@@ -101,20 +98,23 @@ def _serve(settings: Settings, metrics: Path, probe: Probe) -> None:
     if "fork" in multiprocessing.get_all_start_methods():
         multiprocessing.set_start_method("fork", force=True)
         os.register_at_fork(after_in_child=_forget_signals)
-    server.serve(target_loader=partial(_load, settings, app.Run(metrics, os.getpid()), probe), wrap_loader=False)
+    run = app.Run(metrics, os.getpid())
+    server.serve(target_loader=partial(_load, settings, run, ready, probe), wrap_loader=False)
 
 
-def _load(settings: Settings, run: app.Run, probe: Probe) -> Root:
+def _load(settings: Settings, run: app.Run, ready: Ready, probe: Probe) -> Root:
     limit_heap()
     # The server misses a signal that comes before it serves; held back until then, it is a drain like any other.
     signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     root = app.build(settings, run, probe)
-    if not shortcut.install(root.at_once, _hear):
+    if not shortcut.install(root.at_once, partial(_hear, ready)):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+        ready.tell()
     return root
 
 
-def _hear(loop: asyncio.AbstractEventLoop) -> None:
+def _hear(ready: Ready, loop: asyncio.AbstractEventLoop) -> None:
+    loop.call_soon(ready.tell)
     loop.call_later(SIGNALS_SECONDS, signal.pthread_sigmask, signal.SIG_UNBLOCK, ENDING)
 
 
@@ -206,39 +206,13 @@ def _with_accounts(settings: Settings) -> Settings:
     return replace(settings, local=local)
 
 
-class _Server(MPServer):
-    """Granian's, with two differences.
-
-    It does not take a worker that is just ending for one that refuses to: a worker's pipe closes a moment before its
-    status can be read; on a busy machine Granian looks in between, says in the log that it kills the worker, and does.
-
-    And it follows symbolic links again for each worker: where they lead once and for all, as Granian takes it, is where
-    the old certificate was, or nothing at all any more (Secrets of Kubernetes, certbot).
-    """
-
-    def build_ssl_context(self, cert: Path | None, key: Path | None, *more: Any) -> None:
-        super().build_ssl_context(cert, key, *more)
-        if cert is not None and key is not None:
-            on, _, _, *rest = self.ssl_ctx
-            self.ssl_ctx: Any = (on, str(cert.absolute()), str(key.absolute()), *rest)
-
-    def _stop_workers(self) -> None:
-        workers: list[Any] = self.wrks
-        for worker in workers:
-            worker.terminate()
-        until = time.monotonic() + (self.workers_kill_timeout or 0)
-        while any(worker.is_alive() for worker in workers) and time.monotonic() < until:
-            time.sleep(ENDED_SECONDS)
-        super()._stop_workers()  # type: ignore[no-untyped-call]
-
-
-def _server(settings: Settings) -> MPServer:
+def _server(settings: Settings, ready: Ready) -> Server:
     serve = settings.serve
     tls = serve.tls
     modern = serve.http2 if tls is not None else serve.h2c
     minimum = SSLProtocols.tls13 if tls is not None and tls.minimum == "tls1.3" else SSLProtocols.tls12
     verified = tls is not None and tls.client_auth == "require-and-verify-client-cert"
-    return _Server(
+    return Server(
         "moorage",
         address=serve.host,
         port=serve.port,
@@ -263,6 +237,7 @@ def _server(settings: Settings) -> MPServer:
         respawn_failed_workers=True,
         respawn_interval=RESPAWN_SECONDS,
         workers_kill_timeout=max(1, int(serve.drain_seconds)),
+        ready=ready,
     )
 
 

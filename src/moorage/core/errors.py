@@ -14,7 +14,10 @@ OCI error code and the HTTP status that clients were tuned to; the message is a 
 
 from __future__ import annotations
 
+import errno
 from typing import ClassVar
+
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class RegistryError(Exception):
@@ -331,8 +334,13 @@ class Unavailable(RegistryError):
 
 
 class StorageFull(RegistryError):
-    """No room for more bytes; pulls go on, and pushes work again as soon as there is room."""
+    """No room for more bytes; what is there can be read, and pushes work again as soon as there is room."""
 
     code = "UNAVAILABLE"
     status = 507
-    default = "The registry's storage is full; pulls go on, pushes work again once there is room."
+    default = "The registry's storage is full; what is there can be pulled, pushes work again once there is room."
+
+
+def meaning_on_disk(error: OSError) -> StorageFull | Unavailable:
+    """What a system call on a file that we keep ourselves says to whoever asked; a used up quota is a full disk."""
+    return StorageFull() if error.errno in _NO_ROOM else Unavailable()

@@ -79,7 +79,7 @@ class Manifest:
 
 
 def parse_manifest(data: bytes, content_type: str) -> Manifest:
-    """Read a manifest that is pushed with `content_type` (may be empty: then its own `mediaType` counts).
+    """Read a manifest that is pushed with `content_type` (may be empty: then `mediaType` counts, or else its members).
 
     Raises:
         ManifestInvalid: not strict JSON, of no known type, type and content at odds (CVE-2021-41190: an image that is
@@ -88,7 +88,7 @@ def parse_manifest(data: bytes, content_type: str) -> Manifest:
     """
     document = decode_object(data)
     refuse_look_alikes(document, _TOP)
-    media_type = _media_type(document, essence(content_type))
+    media_type = _media_type(document, essence(content_type).lower())
     version = document.get("schemaVersion")
     if not isinstance(version, int) or version != 2:  # 2.0 is a 2 to Python, and no number at all to Go
         raise ManifestInvalid("The manifest's schemaVersion must be 2.")
@@ -115,14 +115,15 @@ def _media_type(document: Mapping[str, object], content_type: str) -> str:
         raise ManifestInvalid("Docker schema 1 manifests are no longer accepted; push with a newer client.")
     if OCI_ARTIFACT in (own, content_type):
         raise ManifestInvalid(f"{OCI_ARTIFACT} was withdrawn; push an image manifest with an artifactType.")
-    declared = content_type if content_type in MANIFESTS else ""
-    if own and declared and own != declared:
-        raise ManifestInvalid(f"The Content-Type {declared} and the manifest's mediaType {own[:100]} differ.")
-    media_type = own or declared or _guess(document)
+    if own and content_type and own != content_type:
+        raise ManifestInvalid(
+            f"The Content-Type {content_type[:100]!r} and the manifest's mediaType {own[:100]!r} differ; "
+            "send the latter as Content-Type."
+        )
+    media_type = own or content_type or _guess(document)
     if media_type not in MANIFESTS:
         raise ManifestInvalid(
-            f"The manifest type {(media_type or content_type)[:100]!r} is not known; "
-            f"use one of {', '.join(sorted(MANIFESTS))}."
+            f"The manifest type {media_type[:100]!r} is not known; use one of {', '.join(sorted(MANIFESTS))}."
         )
     return media_type
 

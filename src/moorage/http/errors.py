@@ -11,6 +11,7 @@ import orjson
 
 from moorage.core.errors import RegistryError, Unauthorized
 from moorage.http.response import Response
+from moorage.telemetry.failures import told_of
 from moorage.telemetry.logs import logger
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def error_response(error: Exception, request: Request) -> Response:
             method=request.method,
             path=request.path,
             status=meant.status,
-            exc_info=error,
+            **told_of(error),
         )
     entry: dict[str, object] = {"code": meant.code, "message": meant.message}
     if meant.detail is not None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from sqlalchemy import text
 
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
     from moorage.http.response import Header
     from moorage.metadata.database import Database
     from moorage.telemetry.metrics import Metrics
+
+T = TypeVar("T")
+
+ASK_SECONDS = 2.0
+"""That the database may take for what is asked here: whoever watches must not wait for what is being watched."""
 
 _PLAIN: Header = (b"content-type", b"text/plain; charset=utf-8")
 _LATER: Header = (b"retry-after", b"1")
@@ -48,7 +54,8 @@ class Health:
         reader: MetricsAccess | None = None,
     ) -> None:
         self._reader = reader
-        self._database = database
+        self._asked = _Patient(partial(database.read, _ask))
+        self._uploads = _Patient(partial(database.read, count_uploads))
         self._storage = storage
         self._metrics = metrics
         self._answers: dict[str, Callable[[Request], Awaitable[Response]]] = {}
@@ -73,8 +80,8 @@ class Health:
 
     async def _ready(self, _request: Request) -> Response:
         try:
-            await self._database.read(_ask)
-        except RegistryError:
+            await self._asked.result()
+        except (RegistryError, TimeoutError):
             return Response(503, [_PLAIN, _LATER], b"the database does not answer\n")
         if self._storage is not None and not await self._storage.is_there():
             return Response(503, [_PLAIN, _LATER], b"the storage is not there\n")
@@ -85,9 +92,30 @@ class Health:
             return Response(404, [_PLAIN], b"")
         if self._reader is not None:
             await self._reader.check(request)
-        with suppress(RegistryError):
-            self._metrics.set_gauge("uploads_open", await self._database.read(count_uploads))
+        with suppress(RegistryError, TimeoutError):
+            self._metrics.set_gauge("uploads_open", await self._uploads.result())
         return Response(200, [_EXPOSITION], await asyncio.to_thread(self._metrics.render))
+
+
+class _Patient(Generic[T]):
+    """Work that is waited for a little, is not given up, and is never done twice at once."""
+
+    def __init__(self, work: Callable[[], Awaitable[T]]) -> None:
+        self._work = work
+        self._running: asyncio.Future[T] | None = None
+
+    async def result(self) -> T:
+        """What the work returns or raises.
+
+        Raises:
+            TimeoutError: it takes longer than `ASK_SECONDS`.
+        """
+        if self._running is None or self._running.done():
+            self._running = asyncio.ensure_future(self._work())
+        done, _ = await asyncio.wait({self._running}, timeout=ASK_SECONDS)
+        if not done:
+            raise TimeoutError
+        return self._running.result()
 
 
 def _ask(connection: Connection) -> None:

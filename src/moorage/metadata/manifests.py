@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, case, delete, func, insert, literal_column, null, select
 
+from moorage.core.errors import ManifestInvalid
 from moorage.metadata.blobs import batches
 from moorage.metadata.database import Lookup
 from moorage.metadata.prepared import Prepared
@@ -60,7 +61,7 @@ PAYLOAD_PART = Lookup(
 """start (from 1), length, id -> those bytes of a payload."""
 
 _FIND = Prepared(
-    lambda _: select(manifests.c.id).where(
+    lambda _: select(manifests.c.id, manifests.c.media_type).where(
         manifests.c.repository_id == bindparam("repository_"), manifests.c.digest == bindparam("digest_")
     ),
     "repository_",
@@ -124,8 +125,13 @@ def known_manifests(connection: Connection, repository_id: int, digests: Iterabl
 
 
 def add_manifest(connection: Connection, repository_id: int, new: NewManifest, actor: str, now: float) -> int:
-    """Store a manifest and what it names, unless it is there already; return its id."""
-    found = find_manifest(connection, repository_id, new.digest)
+    """Store a manifest and what it names, unless it is there already; return its id.
+
+    Raises:
+        ManifestInvalid: it is there as another type. Its bytes say none, so that whoever pulls it by digest or by
+            another tag would be served something else than was pushed there.
+    """
+    found = _find_same(connection, repository_id, new)
     if found is not None:
         return found
     inserted = _ADD.count(
@@ -141,7 +147,7 @@ def add_manifest(connection: Connection, repository_id: int, new: NewManifest, a
         actor,
         new.payload,
     )
-    found = find_manifest(connection, repository_id, new.digest)
+    found = _find_same(connection, repository_id, new)
     if found is None:
         raise LookupError(new.digest)
     if inserted and new.references:
@@ -151,6 +157,18 @@ def add_manifest(connection: Connection, repository_id: int, new: NewManifest, a
         ]
         connection.execute(insert(manifest_references), rows)
     return found
+
+
+def _find_same(connection: Connection, repository_id: int, new: NewManifest) -> int | None:
+    found = _FIND.row(connection, repository_id, new.digest)
+    if found is None:
+        return None
+    if found[1] != new.media_type:
+        raise ManifestInvalid(
+            f"This manifest is here already as {found[1]}, and not as {new.media_type}: "
+            "push it as that, with a mediaType of its own, or delete it first."
+        )
+    return int(found[0])
 
 
 def remove_manifest(connection: Connection, manifest_id: int) -> None:

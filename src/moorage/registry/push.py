@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from moorage.core.access import OVERWRITE
-from moorage.core.digest import Digest, digest_of
+from moorage.core.digest import CANONICAL, Digest, digest_of
 from moorage.core.errors import Denied, DigestInvalid, ManifestBlobUnknown, ManifestInvalid, PreconditionFailed
 from moorage.core.events import Event
 from moorage.core.manifest import Manifest, parse_manifest
@@ -106,8 +106,8 @@ class Push:
         """Store a manifest byte for byte and point the tags to it.
 
         Raises:
-            DigestInvalid: the bytes do not have the digest of the path (or of the `digest` parameter).
-            ManifestInvalid: see `parse_manifest`.
+            DigestInvalid: the bytes do not have the digest of the path and of the `digest` parameter.
+            ManifestInvalid: see `parse_manifest`; or it is here already as another type.
             ManifestBlobUnknown: it names what the repository does not have.
             PreconditionFailed: the condition does not hold; nothing is stored.
             Denied: a tag would be moved, which the caller may not; the project lets no push make a repository; or the
@@ -148,16 +148,23 @@ class Push:
         return Pushed(digest, manifest.subject.digest if manifest.subject else None, warnings)
 
     def _read(self, wish: Wish) -> tuple[Digest, NewManifest, Manifest]:
-        expected = wish.reference if isinstance(wish.reference, Digest) else wish.digest
-        digest = digest_of(wish.payload, expected.algorithm if expected else "sha256")
-        if expected is not None and digest != expected:
-            raise DigestInvalid(
-                "The manifest received does not have the digest given.", {"given": expected, "received": digest}
-            )
+        digest = _checked(wish)
         manifest = parse_manifest(wish.payload, wish.content_type)
         self._rules.check_class(manifest)
         self._rules.check_urls(manifest.layers)
         return digest, _new(manifest, digest, wish.payload), manifest
+
+
+def _checked(wish: Wish) -> Digest:
+    """The digest under which it is stored: that of the path or the parameter; the bytes must have both."""
+    given = [each for each in (wish.reference, wish.digest) if isinstance(each, Digest)]
+    found = [digest_of(wish.payload, each.algorithm) for each in given] or [digest_of(wish.payload, CANONICAL)]
+    for expected, received in zip(given, found, strict=False):
+        if received != expected:
+            raise DigestInvalid(
+                "The manifest received does not have the digest given.", {"given": expected, "received": received}
+            )
+    return found[0]
 
 
 def _check_overwrite(caller: Caller, tag: Tag, previous: str | None, digest: Digest) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from moorage.core.manifest import MAX_MEDIA_TYPE
 from moorage.core.media_types import OCI_INDEX
 from moorage.core.names import fallback_tag
 from moorage.metadata.manifests import payload_of
@@ -19,6 +20,8 @@ from moorage.metadata.repositories import find_repository
 from moorage.metadata.tags import tag_digest
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sqlalchemy import Connection
 
     from moorage.core.digest import Digest
@@ -103,9 +106,8 @@ class _Filling:
         self.descriptors: list[bytes] = []
 
     def add(self, descriptor: bytes) -> bool:
-        """Take one more, unless the page is full; the first one always fits."""
-        full = len(descriptor) > self._room or len(self.descriptors) == self._wanted
-        if full and self.descriptors:
+        """Take one more, unless the page is full; the first one always fits (see `_as_json`)."""
+        if len(descriptor) > self._room or len(self.descriptors) == self._wanted:
             return False
         self.descriptors.append(descriptor)
         self._room -= len(descriptor) + 1
@@ -118,7 +120,19 @@ def _descriptor(row: Referrer) -> bytes:
         members["artifactType"] = row.artifact_type
     if row.annotations:
         members["annotations"] = orjson.Fragment(row.annotations)
-    return orjson.dumps(members)
+    return _as_json(members)
+
+
+def _as_json(members: Mapping[str, object]) -> bytes:
+    """An entry that fits on a page: one that is larger keeps what leads to the manifest, which has the rest."""
+    whole = orjson.dumps(members)
+    if len(whole) <= PAGE_BYTES:
+        return whole
+    kept = {name: members[name] for name in ("mediaType", "digest", "size")}
+    kind = members.get("artifactType")
+    if isinstance(kind, str) and len(kind) <= MAX_MEDIA_TYPE:
+        kept["artifactType"] = kind
+    return orjson.dumps(kept)
 
 
 def _from_fallback_tag(connection: Connection, repository: int, subject: Digest, types: tuple[str, ...]) -> list[bytes]:
@@ -136,5 +150,5 @@ def _from_fallback_tag(connection: Connection, repository: int, subject: Digest,
         if descriptor["digest"] in known or descriptor["digest"] in seen:
             continue
         seen.add(descriptor["digest"])
-        found.append(orjson.dumps(descriptor))
+        found.append(_as_json(descriptor))
     return found

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from moorage.core.errors import RegistryError, Unavailable
 from moorage.metadata.unsynced import forget_unsynced, newest_unsynced, unsynced_after
+from moorage.telemetry.failures import told_of
 from moorage.telemetry.logs import logger
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class Settling:
             except RegistryError as error:
                 _log.warning("settling put off", error=str(error))
             except Exception as error:  # noqa: BLE001 - one bad turn must not end all that follow
-                _log.error("settling failed", exc_info=error)
+                _log.error("settling failed", **told_of(error))
 
     async def settle(self) -> None:
         """Make durable what waits, whichever worker's, and let go of the bytes.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 
 from moorage.blobs.ports import Progress, Sealed
 from moorage.core.digest import CANONICAL, Digest, check_content, digest_of, new_hash
-from moorage.core.errors import DigestInvalid, RegistryError, UploadBusy, UploadRangeInvalid, UploadUnknown
+from moorage.core.errors import DigestInvalid, RegistryError, StorageFull, UploadBusy, UploadRangeInvalid, UploadUnknown
 from moorage.core.events import Event
 from moorage.core.media_types import OCTET_STREAM
 from moorage.core.names import is_key
@@ -287,10 +287,16 @@ class Uploads:
             self._settling.add()
 
     async def _forget(self, key: str) -> None:
+        def change(connection: Connection) -> bool:
+            return remove_upload(connection, key)
+
         try:
-            removed = await self._database.write(lambda connection: remove_upload(connection, key))
+            removed = await self._database.write(change)
+        except StorageFull:
+            # These bytes may be the room that it needs.
+            await self._store.drop(key)
+            removed = await self._database.write(change)
         finally:
-            # Also where that failed: on a full disk these bytes may be what it needs.
             await self._store.drop(key)
         if not removed:
             raise UploadUnknown(detail={"upload": key})

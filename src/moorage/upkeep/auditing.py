@@ -12,6 +12,7 @@ from moorage.core.errors import RegistryError
 from moorage.metadata.audit_chain import has_unsealed
 from moorage.metadata.limits import trim
 from moorage.metadata.schedules import take_turn
+from moorage.telemetry.failures import told_of
 from moorage.telemetry.logs import logger
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class AuditKeeper:
                     _log.warning("the audit log waits for the database", error=str(error))
                 self._down = True
             except Exception as error:  # noqa: BLE001 - one bad turn must not end all that follow
-                _log.error("the care of the audit log failed", exc_info=error)
+                _log.error("the care of the audit log failed", **told_of(error))
             await asyncio.sleep(TURN_SECONDS)
 
     async def turn(self) -> None:

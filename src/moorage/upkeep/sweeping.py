@@ -14,6 +14,7 @@ from moorage.core.errors import RegistryError, StorageFull
 from moorage.metadata.events import trim
 from moorage.metadata.schedules import take_turn
 from moorage.metadata.uploads import open_uploads, remove_stale_upload, stale_uploads
+from moorage.telemetry.failures import told_of
 from moorage.telemetry.logs import logger
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class Sweeper:
             except RegistryError as error:
                 _log.warning("upkeep put off", error=str(error))
             except Exception as error:  # noqa: BLE001 - one bad turn must not end all that follow
-                _log.error("upkeep failed", exc_info=error)
+                _log.error("upkeep failed", **told_of(error))
             await asyncio.sleep(min(LOOK_SECONDS, self._purge.interval_seconds))
 
     async def turn(self) -> None:

@@ -15,7 +15,9 @@ import granian.log
 import pytest
 import structlog
 
+from moorage.core.errors import RegistryError, StorageFull, Unavailable
 from moorage.telemetry import logs
+from moorage.telemetry.failures import told_of
 from moorage.telemetry.settings import LogSettings
 
 
@@ -236,3 +238,38 @@ def test_standard_error_of_the_moment_is_the_default(capsys: pytest.CaptureFixtu
     logs.configure(LogSettings())
     logs.logger("x").info("hello")
     assert capsys.readouterr().err.endswith("x: hello\n")
+
+
+def raised(error: Exception, cause: Exception) -> Exception:
+    try:
+        raise error from cause
+    except type(error) as found:
+        return found
+
+
+def test_what_was_expected_is_one_line_and_a_fault_has_its_traceback() -> None:
+    stream = configured()
+    noted = Unavailable("The directory is away.")
+    noted.add_note("the third server")
+    disk = OSError(28, "No space left on device\nand more")
+    logs.logger("x").error("failed", **told_of(raised(StorageFull(), raised(RuntimeError("between"), disk))))
+    logs.logger("x").error("failed", **told_of(noted))
+    first, second = stream.getvalue().splitlines()
+    assert "No space left on device" in first
+    assert "and more" not in first
+    assert "The directory is away." in second
+    assert "the third server" in second
+    logs.logger("x").error("failed", **told_of(raised(RegistryError(), ZeroDivisionError("a fault"))))
+    assert "ZeroDivisionError: a fault" in stream.getvalue()
+    assert "Traceback" in stream.getvalue()
+
+
+def test_an_error_that_is_its_own_cause_is_told_too() -> None:
+    stream = configured()
+    error = Unavailable()
+    logs.logger("x").error("failed", **told_of(raised(error, error)))
+    middle = RuntimeError("between")
+    middle.__cause__ = error
+    error.__cause__ = middle
+    logs.logger("x").error("failed", **told_of(error))
+    assert len(stream.getvalue().splitlines()) == 2

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from moorage.core.errors import RegistryError, Unauthorized
+from moorage.telemetry.failures import told_of
 from moorage.telemetry.logs import logger
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def problem_of(error: Exception, request_id: str, *, browser: bool = False) -> t
     """
     meant = error if isinstance(error, RegistryError) else RegistryError()
     if meant.status >= 500:
-        _log.error("request failed", request_id=request_id, status=meant.status, exc_info=error)
+        _log.error("request failed", request_id=request_id, status=meant.status, **told_of(error))
     headers = {"content-type": PROBLEM, "cache-control": "no-store", **dict(meant.headers)}
     if request_id:
         headers["x-request-id"] = request_id

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from moorage.core.errors import RegistryError, Unauthorized
+from moorage.telemetry.failures import told_of
 from moorage.telemetry.logs import logger
 
 if TYPE_CHECKING:
@@ -32,10 +33,8 @@ TITLES = {
 def log_failure(request: Request, error: Exception) -> None:
     """A status of 500 and more says nothing of the inside to the client and everything to the log."""
     status = error.status if isinstance(error, RegistryError) else 500
-    if status == 503 and isinstance(error, RegistryError):
-        _log.error("request failed", request_id=request.id, path=request.path, status=status, error=error.message)
-    elif status >= 500:
-        _log.error("request failed", request_id=request.id, path=request.path, status=status, exc_info=error)
+    if status >= 500:
+        _log.error("request failed", request_id=request.id, path=request.path, status=status, **told_of(error))
 
 
 def extra_headers(error: RegistryError) -> list[Header]:

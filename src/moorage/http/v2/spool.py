@@ -9,14 +9,18 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from contextlib import asynccontextmanager
-from typing import IO, TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
-from moorage.core.errors import ManifestTooLarge
+from moorage.core.errors import ManifestTooLarge, meaning_on_disk
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
+    from io import FileIO
 
     from moorage.http.request import Request
+
+T = TypeVar("T")
 
 SMALL = 256 * 1024
 """Bytes that are simply kept."""
@@ -44,6 +48,7 @@ class Spool:
 
         Raises:
             ManifestTooLarge: it is longer than the limit; the rest is not read.
+            StorageFull, Unavailable: the folder has no room for it, or takes nothing.
         """
         announced = request.content_length()
         if announced is not None and announced > self._limit:
@@ -61,24 +66,41 @@ class Spool:
         else:
             yield b"".join(pieces)
             return
-        with tempfile.TemporaryFile(dir=self._folder) as file:
+        with await _on_disk(self._open) as file:
             await self._spill(file, pieces, body, kept)
             async with self._large:
-                yield await asyncio.to_thread(_read_back, file)
+                yield await _on_disk(partial(_read_back, file))
 
-    async def _spill(self, file: IO[bytes], pieces: list[bytes], body: AsyncIterator[bytes], kept: int) -> None:
-        await asyncio.to_thread(file.writelines, pieces)
+    def _open(self) -> FileIO:
+        # Without a buffer: what a full disk did not take would be tried again, and fail again, when it is closed.
+        return tempfile.TemporaryFile("w+b", buffering=0, dir=self._folder)
+
+    async def _spill(self, file: FileIO, pieces: list[bytes], body: AsyncIterator[bytes], kept: int) -> None:
+        await _on_disk(partial(_write, file, b"".join(pieces)))
         pieces.clear()
         async for piece in body:
             kept += len(piece)
             if kept > self._limit:
                 raise self._too_large()
-            await asyncio.to_thread(file.write, piece)
+            await _on_disk(partial(_write, file, piece))
 
     def _too_large(self) -> ManifestTooLarge:
         return ManifestTooLarge(f"A manifest may have {self._limit} bytes here.", {"limit": self._limit})
 
 
-def _read_back(file: IO[bytes]) -> bytes:
+async def _on_disk(work: Callable[[], T]) -> T:
+    try:
+        return await asyncio.to_thread(work)
+    except OSError as error:
+        raise meaning_on_disk(error) from error
+
+
+def _write(file: FileIO, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[file.write(rest) :]
+
+
+def _read_back(file: FileIO) -> bytes:
     file.seek(0)
-    return file.read()
+    return file.readall()
