@@ -23,6 +23,9 @@ from granian.constants import Interfaces
 from moorage.cli.workers import Ready, Server
 
 how = {"address": "127.0.0.1", "port": 0, "interface": Interfaces.ASGI, "workers": 2, "respawn_failed_workers": True}
+# A worker that is told to end while it is being forked takes the signal for the supervisor's; `moorage serve` forgets
+# these first, and ends those that stay.
+how["workers_kill_timeout"] = 2
 Server("moorage", ready=Ready(), **how).serve(target_loader=lambda: os._exit(3), wrap_loader=False)
 """
 

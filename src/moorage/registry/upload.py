@@ -295,7 +295,8 @@ class Uploads:
         except StorageFull:
             # These bytes may be the room that it needs.
             await self._store.drop(key)
-            removed = await self._database.write(change)
+            await self._database.write(change)
+            removed = True  # now, or at the first try, if only its sync failed
         finally:
             await self._store.drop(key)
         if not removed:
