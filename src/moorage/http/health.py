@@ -110,12 +110,13 @@ class _Patient(Generic[T]):
         Raises:
             TimeoutError: it takes longer than `ASK_SECONDS`.
         """
-        if self._running is None or self._running.done():
-            self._running = asyncio.ensure_future(self._work())
-        done, _ = await asyncio.wait({self._running}, timeout=ASK_SECONDS)
+        running = self._running
+        if running is None or running.done():
+            running = self._running = asyncio.ensure_future(self._work())
+        done, _ = await asyncio.wait({running}, timeout=ASK_SECONDS)
         if not done:
             raise TimeoutError
-        return self._running.result()
+        return running.result()  # ours: meanwhile another one may have begun the next
 
 
 def _ask(connection: Connection) -> None:
