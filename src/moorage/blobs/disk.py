@@ -128,8 +128,7 @@ def drop_written(descriptor: int, offset: int, length: int) -> None:
     if _sync_file_range is None:
         return
     if _sync_file_range(descriptor, offset, length, _SYNC_FILE_RANGE_ALL):
-        error = ctypes.get_errno()
-        raise OSError(error, os.strerror(error))
+        raise _error(ctypes.get_errno())
     os.posix_fadvise(descriptor, offset, length, os.POSIX_FADV_DONTNEED)
 
 
@@ -140,10 +139,13 @@ def sync_filesystem(descriptor: int) -> None:
         OSError: something could not be written, now or since the file was opened. It is said once.
     """
     if _syncfs is None:
-        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+        raise _error(errno.ENOSYS)
     if _syncfs(descriptor):
-        error = ctypes.get_errno()
-        raise OSError(error, os.strerror(error))
+        raise _error(ctypes.get_errno())
+
+
+def _error(number: int) -> OSError:
+    return OSError(number, os.strerror(number))
 
 
 def is_settled_by_sync(directory: Path) -> bool:

@@ -84,7 +84,7 @@ class Files:
             FileExistsError: something has it.
         """
         self._probe("link")
-        # A folder's descriptor, though none is needed: without one Python calls link(2), which does not follow /proc.
+        # A descriptor for relative paths, though there is none: without it Python calls link(2), which does not follow.
         os.link(f"/proc/self/fd/{descriptor}", path, src_dir_fd=descriptor, follow_symlinks=True)
         self._probe("link-done")
 

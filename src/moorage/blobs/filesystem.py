@@ -13,8 +13,8 @@ from moorage.blobs.files import Files
 from moorage.blobs.hot import LARGEST, HotBlobs
 from moorage.blobs.layout import BLOBS, UPLOADS, blob_location
 from moorage.blobs.ports import CHUNK, Chunks, Inline, Sealed, Source
-from moorage.blobs.settling import open_settling
 from moorage.blobs.share import Share
+from moorage.blobs.unsynced import open_unsynced
 from moorage.core.digest import HEX_LENGTH, Digest
 from moorage.core.errors import Unavailable
 
@@ -44,7 +44,7 @@ class FilesystemBlobs:
         self._root = root
         self._executor = executor
         self._files = files or Files()
-        self._settling = open_settling(root, self._files)
+        self._unsynced = open_unsynced(root, self._files)
         self._hot = HotBlobs()
         self._base = f"{root}/"
         self._share = Share(READ_BUDGET, READ_SMALLEST, CHUNK)
@@ -71,8 +71,8 @@ class FilesystemBlobs:
 
     async def settle(self) -> None:
         """One sync for all of the filesystem."""
-        if self._settling is not None:
-            await self._run(self._settling.settle)
+        if self._unsynced is not None:
+            await self._run(self._unsynced.settle)
 
     async def delete(self, digest: Digest) -> None:
         """Unlink the file and make that durable."""
@@ -90,7 +90,7 @@ class FilesystemBlobs:
                         yield digest
 
     def _put(self, digest: Digest, data: bytes, kept: bool) -> bool:  # noqa: FBT001 - handed to a thread in order
-        if kept and self._settling is not None and self._settling.create(self._root / blob_location(digest), data):
+        if kept and self._unsynced is not None and self._unsynced.create(self._root / blob_location(digest), data):
             return False
         # Named like an upload: what a crash leaves is found by the purge of abandoned ones.
         temporary = self._root / UPLOADS / str(uuid.uuid4())

@@ -16,7 +16,7 @@ from moorage.blobs import disk
 from moorage.blobs.disk import is_settled_by_sync, sync_filesystem
 from moorage.blobs.files import Files
 from moorage.blobs.filesystem import FilesystemBlobs
-from moorage.blobs.settling import Settling, open_settling
+from moorage.blobs.unsynced import UnsyncedFiles, open_unsynced
 from moorage.core.digest import digest_of
 from moorage.testing.blob_store import open_descriptors
 from moorage.testing.streams import content, read_all
@@ -35,31 +35,31 @@ def files_below(root: Path) -> list[Path]:
 
 
 def test_a_file_is_there_with_all_its_folders(root: Path) -> None:
-    settling = Settling(root, Files())
+    files = UnsyncedFiles(root, Files())
     path = root / "a/b/c/data"
-    assert settling.create(path, b"bytes")
+    assert files.create(path, b"bytes")
     assert path.read_bytes() == b"bytes"
     assert path.stat().st_mode & 0o777 == 0o640
-    settling.settle()
+    files.settle()
 
 
 def test_the_same_again_is_as_good(root: Path) -> None:
-    settling = Settling(root, Files())
+    files = UnsyncedFiles(root, Files())
     path = root / "a/data"
-    assert settling.create(path, b"bytes")
+    assert files.create(path, b"bytes")
     inode = path.stat().st_ino
-    assert settling.create(path, b"bytes")
+    assert files.create(path, b"bytes")
     assert path.stat().st_ino == inode
 
 
 @pytest.mark.parametrize("other", [b"", b"byte", b"bytes and", b"bytfs"])
 def test_other_bytes_stay(root: Path, other: bytes) -> None:
     """They may be durable, and ours would not be; who is told so writes them in the careful way."""
-    settling = Settling(root, Files())
+    files = UnsyncedFiles(root, Files())
     path = root / "a/data"
     path.parent.mkdir()
     path.write_bytes(other)
-    assert not settling.create(path, b"bytes")
+    assert not files.create(path, b"bytes")
     assert path.read_bytes() == other
 
 
@@ -83,11 +83,11 @@ def test_a_call_that_fails_leaves_nothing(root: Path, error: int) -> None:
         top = root / str(at)
         top.mkdir()
         probe = Failing(at, error)
-        settling = Settling(top, Files(probe))
+        files = UnsyncedFiles(top, Files(probe))
         before = open_descriptors()
         failed: list[int | None] = []
         try:
-            settling.create(top / "a/b/data", b"bytes")
+            files.create(top / "a/b/data", b"bytes")
         except OSError as refusal:
             failed.append(refusal.errno)
         if not probe.failed:
@@ -95,16 +95,16 @@ def test_a_call_that_fails_leaves_nothing(root: Path, error: int) -> None:
         assert failed == [error]
         assert [path.read_bytes() for path in files_below(top)] in ([], [b"bytes"])
         assert open_descriptors() <= before + 1, "that of the filesystem"
-        assert settling.create(top / "a/b/data", b"bytes")
+        assert files.create(top / "a/b/data", b"bytes")
     assert at > 8
 
 
 def test_many_at_once(root: Path) -> None:
     """One makes it, the others find it whole."""
-    settlings = [Settling(root, Files()) for _ in range(4)]
+    stores = [UnsyncedFiles(root, Files()) for _ in range(4)]
     data = content(16_000)
     with ThreadPoolExecutor(16) as threads:
-        made = list(threads.map(lambda n: settlings[n % 4].create(root / f"{n % 3}/x/data", data), range(300)))
+        made = list(threads.map(lambda n: stores[n % 4].create(root / f"{n % 3}/x/data", data), range(300)))
     assert all(made)
     assert [path.read_bytes() for path in files_below(root)] == [data] * 3
 
@@ -118,9 +118,9 @@ def test_a_filesystem_without_nameless_files_is_asked_once(root: Path, error: in
             asked.append(folder)
             raise OSError(error, os.strerror(error))
 
-    settling = Settling(root, Old())
-    assert not settling.create(root / "a/data", b"bytes")
-    assert not settling.create(root / "b/data", b"bytes")
+    files = UnsyncedFiles(root, Old())
+    assert not files.create(root / "a/data", b"bytes")
+    assert not files.create(root / "b/data", b"bytes")
     assert len(asked) == 1
     assert files_below(root) == []
 
@@ -129,13 +129,13 @@ def test_nothing_is_made_above_the_root(root: Path) -> None:
     """A disk that is not mounted any more is no reason to fill the one below it."""
     top = root / "mounted"
     top.mkdir()
-    settling = Settling(top, Files())
-    assert settling.create(top / "a/data", b"1")
+    files = UnsyncedFiles(top, Files())
+    assert files.create(top / "a/data", b"1")
     (top / "a/data").unlink()
     (top / "a").rmdir()
     top.rmdir()
     with pytest.raises(FileNotFoundError):
-        settling.create(top / "a/data", b"1")
+        files.create(top / "a/data", b"1")
     assert not top.exists()
 
 
@@ -178,7 +178,7 @@ def test_only_filesystems_of_a_local_disk(
     table.write_text("\n".join(lines) + "\n")
     monkeypatch.setattr(disk, "MOUNTS", str(table))
     assert is_settled_by_sync(root) is trusted
-    assert (open_settling(root, Files()) is not None) is trusted
+    assert (open_unsynced(root, Files()) is not None) is trusted
 
 
 def test_a_mount_that_is_not_listed_is_not_trusted(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,4 +189,4 @@ def test_a_mount_that_is_not_listed_is_not_trusted(root: Path, monkeypatch: pyte
     assert not is_settled_by_sync(root)
     monkeypatch.setattr(disk, "MOUNTS", str(root / "none"))
     assert not is_settled_by_sync(root)
-    assert open_settling(root / "none", Files()) is None
+    assert open_unsynced(root / "none", Files()) is None

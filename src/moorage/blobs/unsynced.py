@@ -21,7 +21,7 @@ _CANNOT = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.EXDEV, 
 """What filesystems without nameless files say."""
 
 
-class Settling:
+class UnsyncedFiles:
     """Files that are made at once and become durable together.
 
     Args:
@@ -93,9 +93,9 @@ class Settling:
             self._files.make_directory(folder)
 
 
-def open_settling(root: Path, files: Files) -> Settling | None:
+def open_unsynced(root: Path, files: Files) -> UnsyncedFiles | None:
     """None where a sync of the whole filesystem promises less than one of each file."""
-    return Settling(root, files) if root.is_dir() and is_settled_by_sync(root) else None
+    return UnsyncedFiles(root, files) if root.is_dir() and is_settled_by_sync(root) else None
 
 
 def _holds(path: Path, data: bytes) -> bool:
