@@ -6,6 +6,8 @@ import asyncio
 import os
 from typing import TYPE_CHECKING
 
+from moorage.blobs.patient import Patient
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Executor
@@ -37,7 +39,7 @@ class StorageWatch:
         self._clock = clock
         self._due = clock()
         self._missed = 0
-        self._looking: asyncio.Future[bool] | None = None
+        self._folder_is_there = Patient(self._ask)
 
     async def is_there(self) -> bool:
         """Whether the folder was there at the last looks; looks again where that was long enough ago."""
@@ -49,7 +51,10 @@ class StorageWatch:
 
     async def _look(self) -> bool:
         """One look; while an earlier one still hangs there is no other, so that threads do not pile up."""
-        if self._looking is None or self._looking.done():
-            self._looking = asyncio.get_running_loop().run_in_executor(self._executor, os.path.isdir, self._folder)
-        done, _ = await asyncio.wait({self._looking}, timeout=LOOK_SECONDS)
-        return bool(done) and self._looking.result()
+        try:
+            return await self._folder_is_there.answer(LOOK_SECONDS)
+        except TimeoutError:
+            return False
+
+    def _ask(self) -> asyncio.Future[bool]:
+        return asyncio.get_running_loop().run_in_executor(self._executor, os.path.isdir, self._folder)

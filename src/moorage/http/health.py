@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 
+from moorage.blobs.patient import Patient
 from moorage.core.errors import RegistryError
 from moorage.http.response import Response
 from moorage.metadata.uploads import count_uploads
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from moorage.http.response import Header
     from moorage.metadata.database import Database
     from moorage.telemetry.metrics import Metrics
-
-T = TypeVar("T")
 
 ASK_SECONDS = 2.0
 """That the database may take for what is asked here: whoever watches must not wait for what is being watched."""
@@ -54,8 +53,8 @@ class Health:
         reader: MetricsAccess | None = None,
     ) -> None:
         self._reader = reader
-        self._asked = _Patient(partial(database.read, _ask))
-        self._uploads = _Patient(partial(database.read, count_uploads))
+        self._asked = Patient(partial(database.read, _ask))
+        self._uploads = Patient(partial(database.read, count_uploads))
         self._storage = storage
         self._metrics = metrics
         self._answers: dict[str, Callable[[Request], Awaitable[Response]]] = {}
@@ -80,7 +79,7 @@ class Health:
 
     async def _ready(self, _request: Request) -> Response:
         try:
-            await self._asked.result()
+            await self._asked.answer(ASK_SECONDS)
         except (RegistryError, TimeoutError):
             return Response(503, [_PLAIN, _LATER], b"the database does not answer\n")
         if self._storage is not None and not await self._storage.is_there():
@@ -93,30 +92,8 @@ class Health:
         if self._reader is not None:
             await self._reader.check(request)
         with suppress(RegistryError, TimeoutError):
-            self._metrics.set_gauge("uploads_open", await self._uploads.result())
+            self._metrics.set_gauge("uploads_open", await self._uploads.answer(ASK_SECONDS))
         return Response(200, [_EXPOSITION], await asyncio.to_thread(self._metrics.render))
-
-
-class _Patient(Generic[T]):
-    """Work that is waited for a little, is not given up, and is never done twice at once."""
-
-    def __init__(self, work: Callable[[], Awaitable[T]]) -> None:
-        self._work = work
-        self._running: asyncio.Future[T] | None = None
-
-    async def result(self) -> T:
-        """What the work returns or raises.
-
-        Raises:
-            TimeoutError: it takes longer than `ASK_SECONDS`.
-        """
-        running = self._running
-        if running is None or running.done():
-            running = self._running = asyncio.ensure_future(self._work())
-        done, _ = await asyncio.wait({running}, timeout=ASK_SECONDS)
-        if not done:
-            raise TimeoutError
-        return running.result()  # ours: meanwhile another one may have begun the next
 
 
 def _ask(connection: Connection) -> None:
