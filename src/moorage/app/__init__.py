@@ -84,7 +84,7 @@ def build(settings: Settings, run: Run, probe: Probe = no_probe) -> Root:
     database = open_database(settings.metadata.url, metrics.observe_database, probe)
     blobs, uploads = _stores(settings, executor, metrics.observe_storage, probe)
     access = AccessLog(settings.log, descriptor_writer(sys.stdout.fileno()), clock)
-    settling = Settling(database, blobs, on=settings.metadata.url.startswith("sqlite"))
+    settling = Settling(database, blobs, on=_is_embedded(settings))
     sweeper = Sweeper(database, uploads, _purge(settings), settings.events, clock)
     keeper = _Keeper(run.supervisor, [metrics.flush, trim_heap], [access.flush])
     watching = watch(settings, database, clock, metrics)
@@ -144,9 +144,14 @@ def build(settings: Settings, run: Run, probe: Probe = no_probe) -> Root:
     )
 
 
+def _is_embedded(settings: Settings) -> bool:
+    """The facts are on this machine."""
+    return settings.metadata.url.startswith("sqlite")
+
+
 def _is_quick(settings: Settings) -> bool:
     """Neither PostgreSQL's driver nor what is remembered of htpasswd files and other issuers is for several threads."""
-    return settings.metadata.url.startswith("sqlite") and settings.auth in ("none", "local")
+    return _is_embedded(settings) and settings.auth in ("none", "local")
 
 
 def _shows_metrics(settings: Settings) -> bool:

@@ -185,24 +185,30 @@ async def test_another_process_writes_while_one_waits_for_the_disk(
         await other.close()
 
 
+class Disk:
+    """A probe: the log cannot be synced as long as it fails."""
+
+    def __init__(self) -> None:
+        self.fails = True
+
+    def __call__(self, point: str) -> None:
+        if self.fails and point == "log-sync":
+            raise OSError(5, "Input/output error")
+
+
 async def test_after_a_sync_that_failed_nothing_stands_behind_a_hole(
     sqlite_template: SqliteTemplate, tmp_path: Path
 ) -> None:
     """Those who waited are refused; before the next commit all of the log is in the database, and a new one begins."""
-    failing = True
-
-    def probe(point: str) -> None:
-        if failing and point == "log-sync":
-            raise OSError(5, "Input/output error")
-
-    database = open_database(sqlite_template.copy_to(tmp_path / "a.db"), probe=probe)
+    disk = Disk()
+    database = open_database(sqlite_template.copy_to(tmp_path / "a.db"), probe=disk)
     await database.start()
     log = tmp_path / "a.db-wal"
     reader = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
     try:
         with pytest.raises(Unavailable):
             await database.write(partial(ensure_repository, name="a/1", now=1.0))
-        failing = False
+        disk.fails = False
         long = log.stat().st_size
         await database.write(partial(ensure_repository, name="a/2", now=1.0))
         assert log.stat().st_size < long + 4096, "it was begun anew"
@@ -219,13 +225,8 @@ async def test_a_log_that_somebody_reads_cannot_be_begun_anew(
 ) -> None:
     """Until they have done, a write is refused and not taken for durable."""
     monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.05)
-    failing = True
-
-    def probe(point: str) -> None:
-        if failing and point == "log-sync":
-            raise OSError(5, "Input/output error")
-
-    database = open_database(sqlite_template.copy_to(tmp_path / "a.db"), probe=probe)
+    disk = Disk()
+    database = open_database(sqlite_template.copy_to(tmp_path / "a.db"), probe=disk)
     await database.start()
     reader = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
     try:
@@ -234,7 +235,7 @@ async def test_a_log_that_somebody_reads_cannot_be_begun_anew(
         reader.execute("SELECT count(*) FROM repositories").fetchone()
         with pytest.raises(Unavailable):
             await database.write(partial(ensure_repository, name="a/1", now=1.0))
-        failing = False
+        disk.fails = False
         with pytest.raises(Unavailable):
             await database.write(partial(ensure_repository, name="a/2", now=1.0))
         reader.execute("COMMIT")
