@@ -38,6 +38,7 @@ LINKED_BLOB = Lookup(
     .join(blobs, blobs.c.digest == blob_links.c.digest)
     .where(repositories.c.name == bindparam("name"), blob_links.c.digest == bindparam("digest")),
     ("name", "digest"),
+    kept=True,
 )
 """name, digest -> size, location, leased_at of a blob that a repository links; ids of its project and itself."""
 

@@ -37,11 +37,15 @@ class Lookup:
     Args:
         statement: a SELECT with named `bindparam`s.
         parameters: their names in the order in which `Database.lookup` is given the values.
+        kept: whether the same is asked so often that the row may be kept in memory until the next commit.
     """
 
-    __slots__ = ("_compiled", "_parameters", "_statement")
+    __slots__ = ("_compiled", "_parameters", "_statement", "kept")
 
-    def __init__(self, statement: Select[tuple[object, ...]], parameters: tuple[str, ...]) -> None:
+    def __init__(
+        self, statement: Select[tuple[object, ...]], parameters: tuple[str, ...], *, kept: bool = False
+    ) -> None:
+        self.kept = kept
         self._statement = statement
         self._parameters = parameters
         self._compiled: dict[str, tuple[str, tuple[int, ...] | None]] = {}

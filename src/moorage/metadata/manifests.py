@@ -40,6 +40,7 @@ MANIFEST_BY_TAG = Lookup(
     .join(manifests, manifests.c.id == tags.c.manifest_id)
     .where(repositories.c.name == bindparam("name"), tags.c.name == bindparam("tag")),
     ("name", "tag"),
+    kept=True,
 )
 """name, tag -> digest, media_type, size, id, payload (None where it is over `INLINE_LIMIT`); ids of the repository's
 project and of the repository."""
@@ -49,6 +50,7 @@ MANIFEST_BY_DIGEST = Lookup(
         repositories.c.name == bindparam("name"), manifests.c.digest == bindparam("digest")
     ),
     ("name", "digest"),
+    kept=True,
 )
 """name, digest -> the same."""
 

@@ -45,6 +45,7 @@ _COLUMNS = (
 BINDING = Lookup(
     select(repositories.c.project_id, repositories.c.id).where(repositories.c.name == bindparam("name", type_=Text)),
     ("name",),
+    kept=True,
 )
 """name of a repository -> its project's id, its own id."""
 

@@ -24,6 +24,7 @@ from sqlalchemy.pool import StaticPool
 from moorage.core.errors import Unavailable
 from moorage.metadata.database import ignore
 from moorage.metadata.failures import meaning_of
+from moorage.metadata.kept_rows import KeptRows
 from moorage.telemetry.probe import no_probe
 
 if TYPE_CHECKING:
@@ -145,6 +146,7 @@ class SqliteDatabase:
         self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._here = threading.local()
+        self._rows = KeptRows()
         self._asked = 0
         self._waiting: deque[tuple[float, asyncio.Future[Any]]] = deque()
         self._looking: asyncio.TimerHandle | None = None
@@ -161,6 +163,8 @@ class SqliteDatabase:
         self._here.raw = self._raw
         self._opened.append(open_connection(self._path))
         self._spare.append(self._opened[0])
+        self._raw.execute("SELECT count(*) FROM sqlite_schema").close()  # the first look makes the log and its index
+        self._rows.open(self._path)
         self._thread = threading.Thread(target=self._write_all, name="metadata-writer", daemon=True)
         self._thread.start()
 
@@ -175,6 +179,7 @@ class SqliteDatabase:
             self._reader.close()
             for raw in (self._raw, *self._opened):
                 raw.close()
+            self._rows.close()
 
     async def read(self, query: Callable[[Connection], T]) -> T:
         """Run a reading query in place: tens of microseconds, less than a thread hop."""
@@ -188,7 +193,18 @@ class SqliteDatabase:
             self._observe("read", time.perf_counter() - begun)
 
     async def lookup(self, query: Lookup, *values: object) -> Row | None:
-        """Run a hot query on the driver."""
+        """The row that is known, or that of the query run on the driver."""
+        if not query.kept:
+            return self._look_up(query, values)
+        found = self._rows.find(query, values)
+        if found is None:
+            stamp = self._rows.stamp()
+            found = self._look_up(query, values)
+            if found is not None:
+                self._rows.keep(stamp, query, values, found)
+        return found
+
+    def _look_up(self, query: Lookup, values: tuple[object, ...]) -> Row | None:
         text, order = query.compile(self._dialect)
         if order is not None:
             values = tuple(values[place] for place in order)
