@@ -8,11 +8,19 @@ from collections.abc import Mapping
 from typing import Any, TextIO, cast
 
 import orjson
-import structlog
-from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
 from moorage.telemetry.clean import escape_controls, escape_quoted, redact
 from moorage.telemetry.settings import LogSettings
+
+# structlog loads rich where that is installed, for coloured tracebacks: 5 MiB in every worker that nobody would see.
+_spared = "rich" not in sys.modules
+if _spared:
+    sys.modules["rich"] = cast("Any", None)
+import structlog  # noqa: E402
+from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger  # noqa: E402
+
+if _spared:
+    del sys.modules["rich"]
 
 # Distribution's names (logrus) and Python's, to Python's levels.
 _LEVELS = {
