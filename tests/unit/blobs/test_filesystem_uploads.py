@@ -10,22 +10,28 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 from unittest.mock import Mock
 
 import pytest
 
 from moorage.blobs import filesystem_uploads
+from moorage.blobs import writing as writing_module
 from moorage.blobs.checked import CheckedUploads
 from moorage.blobs.files import Files
-from moorage.blobs.filesystem_uploads import BATCH, FilesystemUploads, _Writing
+from moorage.blobs.filesystem_uploads import BATCH, FilesystemUploads
 from moorage.blobs.ports import Progress
 from moorage.blobs.running import RunningHashes
+from moorage.blobs.writing import Writing, hash_file
 from moorage.core.digest import digest_of
 from moorage.core.errors import StorageFull, Unavailable
 from moorage.testing.blob_store import open_descriptors
 from moorage.testing.fakes import upload_key
 from moorage.testing.streams import content, pieces
 from tests.support.failing import Failing
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 KEY = upload_key(1)
 
@@ -40,7 +46,8 @@ def no_second_reading(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise AssertionError("the bytes were read again")
 
-    monkeypatch.setattr(filesystem_uploads, "_hash_file", refuse)
+    for module in (filesystem_uploads, writing_module):
+        monkeypatch.setattr(module, "hash_file", refuse)
 
 
 @pytest.mark.usefixtures("no_second_reading")
@@ -67,8 +74,9 @@ async def test_in_another_process_the_bytes_are_hashed_once_at_the_end(
     await uploads.append(KEY, 0, pieces(b"12345"), "sha256")
     known = await elsewhere.append(KEY, 5, pieces(b"678"), "sha256")
     assert known == Progress(8, None)
-    reading = Mock(wraps=filesystem_uploads._hash_file)
-    monkeypatch.setattr(filesystem_uploads, "_hash_file", reading)
+    reading = Mock(wraps=hash_file)
+    for module in (filesystem_uploads, writing_module):
+        monkeypatch.setattr(module, "hash_file", reading)
     await elsewhere.seal(KEY, digest_of(b"12345678"), known)
     assert reading.call_count == 1
 
@@ -184,7 +192,7 @@ async def test_a_request_that_is_cancelled_while_a_thread_writes(tmp_path: Path,
 def test_what_comes_after_its_request_was_given_up_does_nothing(tmp_path: Path) -> None:
     """The thread came to it too late: no file is opened that nobody would close, nothing is written."""
     before = open_descriptors()
-    writing = _Writing(Files(), tmp_path / KEY, 0, RunningHashes(), "sha256", 0)
+    writing = Writing(Files(), tmp_path / KEY, 0, RunningHashes(), "sha256", 0)
     writing.close()
     writing.begin()
     writing.write(b"late")
@@ -192,6 +200,45 @@ def test_what_comes_after_its_request_was_given_up_does_nothing(tmp_path: Path) 
     writing.close()
     assert not (tmp_path / KEY).exists()
     assert open_descriptors() == before
+
+
+class _FullFor(Files):
+    """The disk has no room for one write, while the next one waits already, and then has room again."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.asked = 0
+        self.number = number
+        self.waits = threading.Event()
+
+    def write(self, descriptor: int, data: bytes) -> None:
+        self.asked += 1
+        if self.asked == self.number:
+            self.waits.wait(10)
+            raise OSError(errno.ENOSPC, "full")
+        super().write(descriptor, data)
+
+
+async def test_what_was_handed_over_behind_a_failed_write_is_not_written(
+    tmp_path: Path, executor: ThreadPoolExecutor
+) -> None:
+    """It would stand where the bytes before it are missing."""
+    files = _FullFor(2)
+    uploads = CheckedUploads(FilesystemUploads(tmp_path, executor, files))
+    data = content(6 * BATCH)
+
+    async def body() -> AsyncIterator[bytes]:
+        for start in range(0, len(data), BATCH):
+            if start == 3 * BATCH:  # the first is written, the second under way, the third handed over
+                files.waits.set()
+            yield data[start : start + BATCH]
+
+    with pytest.raises(StorageFull):
+        await uploads.append(KEY, 0, body(), "sha256")
+    assert await uploads.size(KEY) == BATCH
+    assert files.asked == 2
+    await uploads.append(KEY, BATCH, pieces(data[BATCH:]), "sha256")
+    await uploads.seal(KEY, digest_of(data))
 
 
 async def test_strays_are_not_stale_uploads(uploads: FilesystemUploads, tmp_path: Path) -> None:
@@ -213,7 +260,7 @@ async def test_without_a_folder_nothing_is_stale(uploads: FilesystemUploads) -> 
 def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if everything were larger: all but the first batches of an upload goes past the page cache."""
     for name, value in (("WRITEBACK", BATCH), ("KEPT", BATCH), ("BEHIND", 2 * BATCH)):
-        monkeypatch.setattr(filesystem_uploads, name, value)
+        monkeypatch.setattr(writing_module, name, value)
 
 
 class _Dropping(Files):
