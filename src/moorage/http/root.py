@@ -43,6 +43,9 @@ first would be stopped by that, and never see why."""
 
 LINGER_SECONDS = 10.0
 
+TURN = 4
+"""Pieces of an answer that are sent before others have their turn."""
+
 _NO_BODY = frozenset({204, 304})
 _AT_ONCE = frozenset({"GET", "HEAD"})
 
@@ -248,15 +251,17 @@ class Root:
 async def _stream(request: Request, pieces: AsyncIterator[bytes], send: Send) -> int:
     """Send pieces as fast as the client takes them; stop reading when it has left."""
     gone = asyncio.ensure_future(request.disconnected())
-    sent = 0
+    sent = turn = 0
     try:
         async for piece in pieces:
             if gone.done():
                 break
             await send({"type": "http.response.body", "body": piece, "more_body": True})
             sent += len(piece)
-            # A client that takes all at once must not keep the others from their turn: `send` may never have waited.
-            await asyncio.sleep(0)
+            turn += 1
+            if turn % TURN == 0:
+                # A client that takes all at once must not keep the others from theirs: `send` may never have waited.
+                await asyncio.sleep(0)
         await send({"type": "http.response.body", "body": b""})
     finally:
         gone.cancel()
