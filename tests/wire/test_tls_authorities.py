@@ -93,6 +93,7 @@ def test_change_during_a_migration_counts(tmp_path: Path) -> None:
 
 
 def waits_for_a_lock(pid: int) -> bool:
-    """Whether a process waits for a file that somebody has locked."""
+    """Whether a process, or one that it started, waits for a file that somebody has locked."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     lines = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
-    return any(words[1:3] == ["->", "FLOCK"] and str(pid) in words for words in lines)
+    return any(words[1:3] == ["->", "FLOCK"] and {str(pid), *children} & set(words) for words in lines)

@@ -23,7 +23,7 @@ from granian.log import LogLevels
 
 from moorage import app
 from moorage.cli import shortcut
-from moorage.cli.apart import apart
+from moorage.cli.apart import DiedError, apart
 from moorage.cli.certificates import check_files, stamps, together, watch_certificate
 from moorage.cli.errors import CannotStart
 from moorage.cli.listening import check_free, with_address
@@ -157,7 +157,10 @@ def _prepare(settings: Settings) -> None:
         raise CannotStart(
             f"{settings.root} cannot be used ({error.strerror}); name another directory with --root."
         ) from error
-    wrong = apart(_bring_up_to_date, settings.metadata.url)
+    try:
+        wrong = apart(_bring_up_to_date, settings.metadata.url)
+    except DiedError as error:
+        wrong = f"The database was not brought up to date: {error}."
     if wrong:
         raise CannotStart(wrong)
     if settings.htpasswd is not None:

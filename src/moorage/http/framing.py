@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 _OLD = frozenset({"1", "1.0"})
 _ANY = b"any"
+_NONE = b""
+
+LONGEST_CREDENTIALS = 64 * 1024
+"""Bytes of an Authorization header; tokens that name hundreds of groups of a directory have a quarter of it."""
 
 
 class BadFraming(RegistryError):
@@ -28,9 +32,22 @@ class BadFraming(RegistryError):
         super().__init__(message, headers=(("connection", "close"),))
 
 
+class HeaderTooLarge(RegistryError):
+    """Credentials that nobody ever gave out (RFC 6585 section 5)."""
+
+    code = "UNAUTHORIZED"
+    status = 431
+    default = f"The Authorization header has more than {LONGEST_CREDENTIALS} bytes; no credentials are so long."
+
+
 def looks_strange(lines: list[Header], headers: Mapping[bytes, bytes]) -> bool:
     """Whether `check_framing` must look closer: cheap, and false for almost every request."""
-    return len(lines) != len(headers) or b"transfer-encoding" in headers or not is_host(headers.get(b"host", _ANY))
+    return (
+        len(lines) != len(headers)
+        or b"transfer-encoding" in headers
+        or not is_host(headers.get(b"host", _ANY))
+        or len(headers.get(b"authorization", _NONE)) > LONGEST_CREDENTIALS
+    )
 
 
 def check_framing(lines: list[Header], http_version: str) -> None:
@@ -40,7 +57,10 @@ def check_framing(lines: list[Header], http_version: str) -> None:
         BadFraming: a transfer coding besides `chunked`, which nobody here would decode (RFC 9112 section 6.1); several
             Host headers, or one that names no host (section 3.2). Of none the server makes an empty one. HTTP/1.0 knows
             of none.
+        HeaderTooLarge: credentials longer than `LONGEST_CREDENTIALS`.
     """
+    if any(name == b"authorization" and len(value) > LONGEST_CREDENTIALS for name, value in lines):
+        raise HeaderTooLarge
     hosts = [value for name, value in lines if name == b"host"]
     if len(hosts) > 1:
         raise BadFraming("The request has several Host headers.")
