@@ -109,10 +109,10 @@ def wait_until_served(server: Server, path: str) -> None:
     raise AssertionError(f"still refused {BACK_SECONDS} s after the database was back")
 
 
-def outage(server: Server, cluster: StoppingCluster, url: str, seconds: float) -> None:
+def outage(server: Server, cluster: StoppingCluster, url: str, ledgers: list[Ledger], seconds: float) -> None:
+    """One outage. `ledgers` know what the writers did in those before: it is still there."""
     paths = prepared(server)
-    ledgers = [Ledger() for _ in range(WRITERS)]
-    writers = [Writer(number, "outage", ledger, patient=True) for number, ledger in enumerate(ledgers)]
+    writers = [Writer(number, f"outage {seconds}", ledger, patient=True) for number, ledger in enumerate(ledgers)]
     puller = Puller(server, paths)
     puller.start()
     for writer in writers:
@@ -147,7 +147,7 @@ def outage(server: Server, cluster: StoppingCluster, url: str, seconds: float) -
 def test_the_database_is_gone_for_a_moment(cluster: StoppingCluster, make_server: MakeServer) -> None:
     with cluster.database() as url:
         server = make_server(workers=2, env={"REGISTRY_DATABASE_URL": url})
-        outage(server, cluster, url, seconds=1)
+        outage(server, cluster, url, [Ledger() for _ in range(WRITERS)], seconds=1)
         server.stop()
 
 
@@ -156,8 +156,9 @@ def test_the_database_is_gone_for_a_moment(cluster: StoppingCluster, make_server
 def test_the_database_is_gone_again_and_again(cluster: StoppingCluster, make_server: MakeServer) -> None:
     with cluster.database() as url:
         server = make_server(workers=2, env={"REGISTRY_DATABASE_URL": url})
+        ledgers = [Ledger() for _ in range(WRITERS)]
         for seconds in (0, 15, 3, 60):
-            outage(server, cluster, url, seconds)
+            outage(server, cluster, url, ledgers, seconds)
         server.stop()
 
 
