@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from concurrent.futures import ThreadPoolExecutor
+import time
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -78,3 +81,88 @@ async def test_its_thread_is_given_back_when_nothing_waits() -> None:
         for _ in range(50):
             await strand.run(int)
             await other.run(int)
+
+
+async def test_while_one_has_always_more_others_have_their_turn() -> None:
+    """An upload whose client is fast must not hold a thread to its end."""
+    with ThreadPoolExecutor(1) as one:
+        strand, other = Strand(one), Strand(one)
+        waiting = deque(strand.run(time.sleep, 0.001) for _ in range(2))
+        asked = other.run(int)
+        for _ in range(500):
+            if asked.done():
+                break
+            waiting.append(strand.run(time.sleep, 0.001))
+            await waiting.popleft()
+        assert asked.done()
+        await asyncio.gather(*waiting)
+
+
+async def test_where_there_are_no_threads_any_more_everyone_is_told() -> None:
+    gone = ThreadPoolExecutor(1)
+    gone.shutdown()
+    strand = Strand(gone)
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="shutdown"):
+            await asyncio.wait_for(strand.run(int), 10)
+
+
+async def test_what_was_given_is_done_although_the_threads_are_told_to_end() -> None:
+    ending = ThreadPoolExecutor(1)
+    strand = Strand(ending)
+    go = threading.Event()
+    done: list[int] = []
+    first = strand.run(go.wait, 10)
+    rest = [strand.run(done.append, number) for number in range(50)]
+    ending.shutdown(wait=False)
+    go.set()
+    await asyncio.wait_for(asyncio.gather(first, *rest), 10)
+    assert done == list(range(50))
+
+
+def test_what_was_given_is_done_although_its_loop_has_ended() -> None:
+    """Such as letting go of a file behind a write."""
+    go = threading.Event()
+    done: list[str] = []
+    with ThreadPoolExecutor(1) as executor:
+
+        async def give() -> None:
+            strand = Strand(executor)
+            strand.run(go.wait, 10)
+            strand.run(done.append, "closed")
+
+        asyncio.run(give())
+        go.set()
+    assert done == ["closed"]
+
+
+class _Limited(ThreadPoolExecutor):
+    """As where the system has no thread more: that is raised, and what was given is in the queue all the same."""
+
+    full = False
+
+    def submit(self, *arguments: Any, **named: Any) -> Future[Any]:
+        given = super().submit(*arguments, **named)
+        if self.full:
+            raise RuntimeError("can't start new thread")
+        return given
+
+
+async def test_where_no_thread_can_be_started_it_goes_on_in_order_and_never_two_at_once() -> None:
+    with _Limited(4) as executor:
+        strand, go, inside = Strand(executor), threading.Event(), threading.Lock()
+        done: list[int] = []
+
+        def work(number: int) -> None:
+            assert inside.acquire(blocking=False)
+            time.sleep(0.001)
+            done.append(number)
+            inside.release()
+
+        first = strand.run(go.wait, 10)
+        given = [strand.run(work, number) for number in range(100)]
+        await asyncio.gather(*(asyncio.wrap_future(executor.submit(int)) for _ in range(20)))  # threads that could
+        executor.full = True
+        go.set()
+        await asyncio.wait_for(asyncio.gather(first, *given), 10)
+        assert done == list(range(100))
