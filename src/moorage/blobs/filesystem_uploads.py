@@ -100,9 +100,11 @@ class FilesystemUploads:
             return progress
         finally:
             self._share.leave()
+            # Given before anything is waited for: who is cancelled once more while he waits must let go, too.
+            closing = None if writing.closed else strand.run(writing.close)
             await asyncio.gather(*under_way, return_exceptions=True)
-            if not writing.closed:
-                await asyncio.shield(strand.run(writing.close))
+            if closing is not None:
+                await asyncio.shield(closing)
 
     async def seal(self, key: str, digest: Digest, known: Progress | None = None) -> Sealed:
         """Check, sync, rename, sync."""

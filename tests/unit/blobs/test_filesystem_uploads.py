@@ -31,7 +31,7 @@ from moorage.testing.streams import content, pieces
 from tests.support.failing import Failing
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
 KEY = upload_key(1)
 
@@ -187,6 +187,41 @@ async def test_a_request_that_is_cancelled_while_a_thread_writes(tmp_path: Path,
         await uploads.append(key, size, pieces(content(4 * BATCH)[size:]), "sha256")
         await uploads.seal(key, digest_of(content(4 * BATCH)))
     assert files.disturbed == 0
+
+
+async def test_a_request_that_is_cancelled_twice_lets_go_of_its_file(
+    tmp_path: Path, executor: ThreadPoolExecutor
+) -> None:
+    """The second time while it waits for the thread: by its deadline, and then by the end of the worker."""
+    before = open_descriptors()
+    files = _FullFor(2)
+    uploads = FilesystemUploads(tmp_path, executor, files)
+    handed_over = asyncio.Event()
+
+    async def body() -> AsyncIterator[bytes]:
+        for _ in range(3):
+            yield content(BATCH)
+        handed_over.set()
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(uploads.append(KEY, 0, body(), "sha256"))
+    await handed_over.wait()
+    for _ in range(2):
+        task.cancel()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    files.waits.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await asyncio.to_thread(_until, lambda: open_descriptors() == before)
+    await uploads.append(KEY, BATCH, pieces(content(BATCH)), "sha256")
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.005)
 
 
 def test_what_comes_after_its_request_was_given_up_does_nothing(tmp_path: Path) -> None:
