@@ -43,7 +43,11 @@ class KeptRows:
         self._kept = _Generation(b"")
 
     def open(self, path: Path) -> None:
-        """Begin. A connection to the database at `path` has to be open, and to stay so until `close`."""
+        """Begin. A connection to the database at `path` has to be open, and to stay so until `close`.
+
+        Raises:
+            RuntimeError: there is no memory for it. No connection of this process may be used any more.
+        """
         self._index = _share(Path(f"{path.resolve()}-shm"))  # beside what a symbolic link leads to, says SQLite
         self._view = self._index.view if self._index is not None else None
 
@@ -108,8 +112,13 @@ class _Index:
         self.users = 0
         self.view: mmap.mmap | None = None
         self.descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        with suppress(OSError, ValueError):
+        try:
             self.view = mmap.mmap(self.descriptor, _BOTH, access=mmap.ACCESS_READ)
+        except ValueError:  # it is shorter than that
+            pass
+        except OSError as error:
+            # Python has closed a copy of the descriptor that it made: the locks are gone.
+            raise RuntimeError(f"{path} cannot be mapped: {error.strerror}") from error
 
 
 _lock = threading.Lock()

@@ -38,6 +38,24 @@ for line in sys.stdin:
     print(line, end="", flush=True)
 """
 
+WITHOUT_ROOM = """
+import resource, sys
+from pathlib import Path
+from moorage.metadata.kept_rows import KeptRows
+from moorage.metadata.sqlite import open_connection
+connection = open_connection(Path(sys.argv[1]))
+connection.execute("SELECT * FROM facts").fetchall()
+rows = KeptRows()
+before = resource.getrlimit(resource.RLIMIT_AS)
+resource.setrlimit(resource.RLIMIT_AS, (1, before[1]))
+try:
+    rows.open(Path(sys.argv[1]))
+except RuntimeError as error:
+    print(error)
+finally:
+    resource.setrlimit(resource.RLIMIT_AS, before)
+"""
+
 
 def python(program: str, *arguments: object) -> list[str]:
     return [sys.executable, "-c", program, *map(str, arguments)]
@@ -198,3 +216,10 @@ def test_who_leaves_drops_no_lock_of_those_who_stay(path: Path, connection: sqli
     assert seen.stdout == "locked\n"
     connection.close()
     second.close()
+
+
+@pytest.mark.usefixtures("connection")
+def test_where_the_index_cannot_be_mapped_its_process_does_not_begin(path: Path) -> None:
+    """Python closes a descriptor of its own then, and the locks are gone: nobody may go on with that database."""
+    seen = subprocess.run(python(WITHOUT_ROOM, path), capture_output=True, text=True, check=True)
+    assert "cannot be mapped: Cannot allocate memory" in seen.stdout
