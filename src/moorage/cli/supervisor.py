@@ -116,7 +116,11 @@ def _load(settings: Settings, run: app.Run, ready: Ready, probe: Probe) -> Root:
 
 
 def _hear(ready: Ready, loop: asyncio.AbstractEventLoop) -> None:
-    loop.call_soon(ready.tell)
+    loop.call_soon(_begin_to_hear, ready, loop)  # a timer that is set before the loop runs begins in its past
+
+
+def _begin_to_hear(ready: Ready, loop: asyncio.AbstractEventLoop) -> None:
+    ready.tell()
     loop.call_later(SIGNALS_SECONDS, signal.pthread_sigmask, signal.SIG_UNBLOCK, ENDING)
 
 

@@ -32,6 +32,8 @@ LARGEST = 16 * 1024
 _HEADER = 48
 _BOTH = 2 * _HEADER  # it stands twice; the second is written first
 _IS_MADE = 12  # the byte that says so
+_FRAMES = slice(16, 20)  # how many the log has
+_NO_FRAMES = bytes(4)
 
 
 class KeptRows:
@@ -68,8 +70,9 @@ class KeptRows:
         """What the database is like now, for `keep`; empty where that cannot be told."""
         found = self._view[:_BOTH] if self._view is not None else b""
         # Halves that differ are of a commit that is just being made, or of one whose process was killed at it: SQLite
-        # sees to that with its next look.
-        return found if found and found[_IS_MADE] and found[:_HEADER] == found[_HEADER:] else b""
+        # sees to that with its next look. Of an empty log its repair makes the same header each time.
+        told = found and found[_IS_MADE] and found[_FRAMES] != _NO_FRAMES
+        return found if told and found[:_HEADER] == found[_HEADER:] else b""
 
     def keep(self, stamp: bytes, query: Lookup, values: tuple[object, ...], row: Row) -> None:
         """Keep a row.

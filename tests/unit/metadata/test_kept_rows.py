@@ -127,6 +127,16 @@ def test_a_checkpoint_that_empties_the_log_makes_nothing_of_old_current(
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
 
+def test_under_an_empty_log_nothing_is_kept(rows: KeptRows, connection: sqlite3.Connection) -> None:
+    """Its header may come again, made by a repair."""
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    keep(rows, "a")
+    assert rows.find(BY_NAME, ("a",)) is None
+    connection.execute("UPDATE facts SET value = value + 1")
+    keep(rows, "a")
+    assert rows.find(BY_NAME, ("a",)) == (1,)
+
+
 def test_a_commit_of_another_process_is_seen_as_soon_as_it_says_so(
     rows: KeptRows, connection: sqlite3.Connection, path: Path
 ) -> None:
