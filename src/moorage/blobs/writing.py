@@ -34,10 +34,10 @@ _READ = 1024 * 1024
 
 
 class Writing:
-    """One request's turn at an upload file. All methods run in a thread, one after the other.
+    """One request's turn at an upload file. All methods run in a thread, one after the other (`blobs/strand.py`).
 
-    A request that is cancelled does not wait for the method that is under way: `close` does, and what has not begun by
-    then does nothing.
+    A request that is cancelled waits for what it handed over: `close` comes after all of it, and what would come after
+    `close` does nothing.
     """
 
     def __init__(
