@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import threading
 from typing import TYPE_CHECKING
 
 from moorage.blobs.disk import open_below, publish, start_writeback
@@ -63,18 +62,14 @@ class Writing:
         self._unsynced = 0
         self._dropped = 0
         self._running: Running | None = None
-        self._turn = threading.Lock()
         self._over = self._anew = over
         self._failed = False
         self.closed = False
 
     def begin(self) -> None:
         """Open, lock, and find the end."""
-        with self._turn:
-            if not self.closed:
-                self._begin()
-
-    def _begin(self) -> None:
+        if self.closed:
+            return
         flags = os.O_RDWR | os.O_APPEND | (0 if self._held else os.O_CREAT)
         try:
             self._descriptor = open_below(self._files, self._path.parent.parent, self._path, flags)
@@ -95,11 +90,10 @@ class Writing:
 
         After one that failed the next, which may be on its way already, does nothing.
         """
-        with self._turn:
-            if not self.closed and not self._failed:
-                self._failed = True
-                self._write(data)
-                self._failed = False
+        if not self.closed and not self._failed:
+            self._failed = True
+            self._write(data)
+            self._failed = False
 
     def _write(self, data: bytes) -> None:
         if self._anew:
@@ -140,12 +134,11 @@ class Writing:
 
         Where bytes are taken over the lock is kept until `close`.
         """
-        with self._turn:
-            try:
-                return self._finish(data, broken, seal)
-            finally:
-                if not self._over:
-                    self._close()
+        try:
+            return self._finish(data, broken, seal)
+        finally:
+            if not self._over:
+                self.close()
 
     def _finish(self, data: bytes, broken: Exception | None, seal: Digest | None) -> Progress:
         if self.closed:
@@ -181,10 +174,6 @@ class Writing:
 
     def close(self) -> None:
         """Let go of the file; the hash is kept for the next request."""
-        with self._turn:
-            self._close()
-
-    def _close(self) -> None:
         self.closed = True
         if self._descriptor >= 0:
             if self._running is not None and self._running.size == self._size:
