@@ -111,7 +111,8 @@ class _Index:
     section 2.2), SQLite's own among them. So it is closed when the last who looks has closed his connections.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, key: tuple[int, int]) -> None:
+        self.key = key
         self.users = 0
         self.view: mmap.mmap | None = None
         self.descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -132,7 +133,7 @@ def _share(path: Path) -> _Index | None:
     with _lock, suppress(OSError):
         found = path.stat()
         key = found.st_dev, found.st_ino
-        index = _indexes.get(key) or _indexes.setdefault(key, _Index(path))
+        index = _indexes.get(key) or _indexes.setdefault(key, _Index(path, key))
         index.users += 1
         return index
     return None
@@ -143,8 +144,7 @@ def _give_back(index: _Index) -> None:
         index.users -= 1
         if index.users:
             return
-        for key in [key for key, value in _indexes.items() if value is index]:
-            del _indexes[key]
+        del _indexes[index.key]
         if index.view is not None:
             index.view.close()
         os.close(index.descriptor)

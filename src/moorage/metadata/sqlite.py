@@ -82,9 +82,8 @@ def open_connection(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _open_log(connection: sqlite3.Connection, path: Path) -> int:
-    """A descriptor of the log that `connection` holds open, its entry in the folder durable."""
-    connection.execute("SELECT count(*) FROM sqlite_schema").close()  # the first look makes the file
+def _open_log(path: Path) -> int:
+    """A descriptor of the log that a connection of `_connect` holds open, its entry in the folder durable."""
     real = path.resolve()  # beside what a symbolic link leads to, says SQLite
     descriptor = os.open(f"{real}-wal", os.O_RDWR | os.O_CLOEXEC)
     folder = os.open(real.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -100,6 +99,7 @@ def _connect(path: Path) -> tuple[sqlite3.Connection, Connection]:
     engine = create_engine(
         "sqlite://", creator=lambda: raw, poolclass=StaticPool, isolation_level="AUTOCOMMIT", query_cache_size=500
     )
+    raw.execute("SELECT count(*) FROM sqlite_schema").close()  # the first look makes the log and its index
     return raw, engine.connect()
 
 
@@ -163,7 +163,6 @@ class SqliteDatabase:
         self._here.raw = self._raw
         self._opened.append(open_connection(self._path))
         self._spare.append(self._opened[0])
-        self._raw.execute("SELECT count(*) FROM sqlite_schema").close()  # the first look makes the log and its index
         self._rows.open(self._path)
         self._thread = threading.Thread(target=self._write_all, name="metadata-writer", daemon=True)
         self._thread.start()
@@ -299,7 +298,7 @@ class _Writer:
         # A commit leaves the sync to `sync`; SQLite still does its own around a checkpoint.
         self._raw.execute("PRAGMA synchronous=NORMAL").close()
         self._lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        self._log = _open_log(self._raw, path)
+        self._log = _open_log(path)
         self._probe = probe
         self._doubtful = False
 
