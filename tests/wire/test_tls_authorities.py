@@ -83,7 +83,7 @@ def test_change_during_a_migration_counts(tmp_path: Path) -> None:
         fcntl.flock(held, fcntl.LOCK_EX)  # as another instance that migrates does
         setting.server.launch()
         try:
-            wait_until(lambda: waits_for_a_lock(setting.server.pid), within=30)
+            wait_until(lambda: waits_for_a_lock(setting.server.pid, *setting.server.workers()), within=30)
             put(setting.files[0], after.pem)
             fcntl.flock(held, fcntl.LOCK_UN)
             wait_until(lambda: setting.lets_in(new), within=30)
@@ -92,8 +92,7 @@ def test_change_during_a_migration_counts(tmp_path: Path) -> None:
             assert setting.server.stop() == 0
 
 
-def waits_for_a_lock(pid: int) -> bool:
-    """Whether a process, or one that it started, waits for a file that somebody has locked."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+def waits_for_a_lock(*pids: int) -> bool:
+    """Whether one of these processes waits for a file that somebody has locked."""
     lines = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
-    return any(words[1:3] == ["->", "FLOCK"] and {str(pid), *children} & set(words) for words in lines)
+    return any(words[1:3] == ["->", "FLOCK"] and set(map(str, pids)) & set(words) for words in lines)

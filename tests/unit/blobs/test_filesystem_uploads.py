@@ -29,9 +29,10 @@ from moorage.testing.blob_store import open_descriptors
 from moorage.testing.fakes import upload_key
 from moorage.testing.streams import content, pieces
 from tests.support.failing import Failing
+from tests.support.wire import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
 
 KEY = upload_key(1)
 
@@ -213,15 +214,8 @@ async def test_a_request_that_is_cancelled_twice_lets_go_of_its_file(
     files.waits.set()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await asyncio.to_thread(_until, lambda: open_descriptors() == before)
+    await asyncio.to_thread(wait_until, lambda: open_descriptors() == before, every=0.005)
     await uploads.append(KEY, BATCH, pieces(content(BATCH)), "sha256")
-
-
-def _until(holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + 10
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.005)
 
 
 def test_what_comes_after_its_request_was_given_up_does_nothing(tmp_path: Path) -> None:

@@ -6,12 +6,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from moorage.cli.apart import DiedError, apart
+from tests.support.wire import wait_until
 
 WAITING = """
 import os, time
@@ -55,10 +55,7 @@ def test_it_ends_with_whoever_wanted_it(how: signal.Signals) -> None:
         pid = int(starter.stdout.readline())
         starter.send_signal(how)
         assert starter.wait(10) == -how
-        until = time.monotonic() + 10
-        while _runs(pid):
-            assert time.monotonic() < until, "it goes on alone"
-            time.sleep(0.01)
+        wait_until(lambda: not _runs(pid), every=0.01)
 
 
 def _runs(pid: int) -> bool:
