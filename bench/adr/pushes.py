@@ -1,4 +1,4 @@
-"""Pushes of small images to several versions of Moorage in turn: what ADR 14 and 15 were measured with.
+"""Pushes of small images to several versions of Moorage in turn: what ADR 14, 15 and 18 were measured with.
 
     python -m bench.adr.pushes FOLDER CHECKOUT... [docker-registry]
 

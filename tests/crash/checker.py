@@ -5,7 +5,7 @@
 prints what contradicts the invariants of a registry after a crash:
 
 I2  a tag points to a manifest of its repository; a manifest's blobs are linked there, its children are there
-I3  the file of every blob has the digest that its name says
+I3  every blob has a file, which has the digest that its name says, or its bytes are kept by the database
 I4  an operation is done in whole: history, events, tags and manifests agree
 I5  the database is sound; every file has its place, and what is left over lies where the purge finds it
 """
@@ -180,11 +180,11 @@ def _certain(facts: Facts) -> set[str]:
 
 def _blobs(facts: Facts, root: Path, *, power_was_lost: bool) -> Iterator[str]:
     known = {row["digest"] for row in facts["blobs"]}
-    kept = {row["digest"] for row in facts["unsynced_blobs"]} if power_was_lost else set()
+    kept = {row["digest"] for row in facts["unsynced_blobs"]}
     for row in facts["blobs"]:
-        if row["digest"] in kept:
-            continue
         path = root / row["location"]
+        if row["digest"] in kept and (power_was_lost or not path.exists()):
+            continue
         if not path.is_file():
             yield f"blob {row['digest']} has no file"
         elif path.stat().st_size != row["size"]:

@@ -192,7 +192,7 @@ async def test_nothing_that_was_answered_is_lost(
     root = memory / "root"
     calls = await recorded(root, monkeypatch, settle_after)
     states = losses(root, calls, seed=1)
-    assert len(states) > len(calls) > 100
+    assert len(states) > len(calls) > 80
     for turn, (number, state) in enumerate(states):
         for database in {state.databases[0], state.databases[-1]}:
             folder = memory / f"state-{turn}-{hash(database)}"
@@ -267,13 +267,16 @@ async def push_until_taken(script: Script, plan: Plan, nth: int, data: bytes) ->
     return plan.disarm()
 
 
-async def test_what_a_retry_was_told_is_not_lost_either(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("size", "calls_of_it"), [(600, 2), (20_000, 15)], ids=["small", "large"])
+async def test_what_a_retry_was_told_is_not_lost_either(
+    memory: Path, monkeypatch: pytest.MonkeyPatch, size: int, calls_of_it: int
+) -> None:
     """A call failed, the client tried again and was answered: no half of the first attempt is taken for durable."""
     for nth in count(1):
         root = memory / f"root-{nth}"
         plan = Plan(memory / "plan")
         async with running(root, monkeypatch, plan) as inside:
-            fired = await push_until_taken(Script(inside), plan, nth, content("retried", 600))
+            fired = await push_until_taken(Script(inside), plan, nth, content("retried", size))
             calls = list(inside.calls)
         plan.close()
         if not fired:
@@ -282,7 +285,7 @@ async def test_what_a_retry_was_told_is_not_lost_either(memory: Path, monkeypatc
         folder = memory / f"state-{nth}"
         state.write(folder, root, state.databases[0])
         assert state.broken(folder) == [], (nth, number, calls)
-    assert nth > 15
+    assert nth > calls_of_it
 
 
 @pytest.mark.parametrize("turn", range(3))

@@ -41,7 +41,9 @@ def check_blob(client: Client, name: str, content: bytes, algorithm: str = "sha2
     answer = client.get(f"/v2/{name}/blobs/{found}").expect(200)
     assert answer.body == content
     assert answer.need("Docker-Content-Digest") == found
-    assert blob_file(client.server, found).read_bytes() == content
+    file = blob_file(client.server, found)
+    wait_until(file.exists)  # a small one has its file a moment later
+    assert file.read_bytes() == content
 
 
 # --- the ways of pushing

@@ -31,6 +31,7 @@ from moorage.http.v2.routes import Table, table
 from moorage.http.v2.spool import Spool
 from moorage.http.v2.uploads import UploadSessions
 from moorage.metadata.factory import open_database
+from moorage.metadata.unsynced import unsynced_content
 from moorage.registry.delete import Delete
 from moorage.registry.listing import Listing
 from moorage.registry.mount import Mount
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from moorage.app.audit import Watch
-    from moorage.blobs.ports import BlobStore, UploadStore
+    from moorage.blobs.ports import BlobStore, Kept, UploadStore
     from moorage.blobs.settings import BlobSettings
     from moorage.config.settings import Settings
     from moorage.http.v2.guard import Guard
@@ -82,7 +83,8 @@ def build(settings: Settings, run: Run, probe: Probe = no_probe) -> Root:
     metrics = Metrics(run.metrics)
     executor = ThreadPoolExecutor(settings.blobs.max_threads, thread_name_prefix="storage")
     database = open_database(settings.metadata.url, metrics.observe_database, probe)
-    blobs, uploads = _stores(settings, executor, metrics.observe_storage, probe)
+    kept = partial(unsynced_content, database) if _is_embedded(settings) else None
+    blobs, uploads = _stores(settings, executor, metrics.observe_storage, probe, kept)
     access = AccessLog(settings.log, descriptor_writer(sys.stdout.fileno()), clock)
     settling = Settling(database, blobs, on=_is_embedded(settings))
     sweeper = Sweeper(database, uploads, _purge(settings), settings.events, clock)
@@ -97,7 +99,6 @@ def build(settings: Settings, run: Run, probe: Probe = no_probe) -> Root:
 
     async def startup() -> None:
         await database.start()
-        await settling.restore()
         metrics.flush()
         for begin in who.starts:
             await begin()
@@ -107,8 +108,8 @@ def build(settings: Settings, run: Run, probe: Probe = no_probe) -> Root:
         await keeper.stop()
         for close in (*who.closes, *watching.closes):
             await close()
-        with suppress(RegistryError):  # what is kept is put back by the next start
-            await settling.settle()
+        with suppress(RegistryError):  # what is kept is stored after the next start
+            await settling.sweep()
         await database.close()
         executor.shutdown(wait=False)
         access.flush()
@@ -177,7 +178,11 @@ def _routes(parts: Parts, settling: Settling, settings: Settings, guard: Guard |
 
 
 def _stores(
-    settings: Settings, executor: ThreadPoolExecutor, observe: Callable[[str, float], None], probe: Probe
+    settings: Settings,
+    executor: ThreadPoolExecutor,
+    observe: Callable[[str, float], None],
+    probe: Probe,
+    kept: Kept | None,
 ) -> tuple[BlobStore, UploadStore]:
     blobs: BlobStore
     uploads: UploadStore
@@ -191,7 +196,7 @@ def _stores(
         from moorage.blobs.filesystem_uploads import FilesystemUploads
 
         files = Files(probe)
-        blobs = FilesystemBlobs(settings.blobs.root, executor, files)
+        blobs = FilesystemBlobs(settings.blobs.root, executor, files, kept)
         uploads = FilesystemUploads(settings.blobs.root, executor, files)
     return CheckedBlobs(blobs, observe), CheckedUploads(uploads, observe)
 

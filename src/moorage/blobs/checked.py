@@ -14,7 +14,7 @@ from moorage.core.errors import DigestInvalid, Unavailable, UploadUnknown, meani
 from moorage.core.names import is_key
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from moorage.blobs.ports import BlobStore, Progress, Sealed, Source, TakenOver, UploadStore
     from moorage.core.digest import Digest
@@ -78,10 +78,10 @@ class CheckedBlobs:
         with _Duty("put", self._observe):
             return await self._inner.put(parse_digest(digest), data, kept=kept)
 
-    async def settle(self) -> None:
+    async def settle(self, blobs: Sequence[tuple[Digest, bytes]]) -> None:
         """See `BlobStore.settle`."""
         with _Duty("settle", self._observe):
-            await self._inner.settle()
+            await self._inner.settle([(parse_digest(digest), data) for digest, data in blobs])
 
     async def delete(self, digest: Digest) -> None:
         """See `BlobStore.delete`."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from moorage.blobs.disk import finished, is_cached, names, open_below, open_whole, publish, read_whole, size_of
 from moorage.blobs.files import Files
 from moorage.blobs.hot import LARGEST, HotBlobs
-from moorage.blobs.layout import BLOBS, UPLOADS, blob_location
+from moorage.blobs.layout import BLOBS, UPLOADS, blob_location, digest_at
 from moorage.blobs.ports import CHUNK, Chunks, Inline, Sealed, Source
 from moorage.blobs.share import Share
 from moorage.blobs.unsynced import open_unsynced
@@ -19,9 +19,11 @@ from moorage.core.digest import HEX_LENGTH, Digest
 from moorage.core.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
     from concurrent.futures import Executor
     from pathlib import Path
+
+    from moorage.blobs.ports import Kept
 
 T = TypeVar("T")
 
@@ -38,13 +40,15 @@ class FilesystemBlobs:
         root: the directory; made where it is not there.
         executor: threads for what may wait for the disk.
         files: the system calls.
+        kept: asked for small blobs; given where the facts can keep some.
     """
 
-    def __init__(self, root: Path, executor: Executor, files: Files | None = None) -> None:
+    def __init__(self, root: Path, executor: Executor, files: Files | None = None, kept: Kept | None = None) -> None:
         self._root = root
         self._executor = executor
         self._files = files or Files()
-        self._unsynced = open_unsynced(root, self._files)
+        self._kept = kept
+        self._unsynced = open_unsynced(root, self._files) if kept is not None else None
         self._hot = HotBlobs()
         self._base = f"{root}/"
         self._share = Share(READ_BUDGET, READ_SMALLEST, CHUNK)
@@ -58,21 +62,21 @@ class FilesystemBlobs:
         if size <= LARGEST:
             data = self._hot.get(location)
             if data is None:
-                data = await self._run(read_whole, self._base + location, size)
-                self._hot.keep(location, data)
+                data = await self._find(location, size)
             return Inline(data if stop - start == size else data[start:stop])
         descriptor = await self._run(open_whole, self._base + location, size)
         return Chunks(_Reading(descriptor, start, stop, self._executor, self._share))
 
     async def put(self, digest: Digest, data: bytes, *, kept: bool = False) -> Sealed:
-        """Write to a file of its own first, then give it its name."""
-        durable = await self._run(self._put, digest, data, kept)
-        return Sealed(len(data), blob_location(digest), None if durable else data)
+        """Write to a file of its own first, then give it its name; or leave all of it to `settle`."""
+        if kept and self._unsynced is not None and self._unsynced.able:
+            return Sealed(len(data), blob_location(digest), data)
+        await self._run(self._put, digest, data)
+        return Sealed(len(data), blob_location(digest))
 
-    async def settle(self) -> None:
-        """One sync for all of the filesystem."""
-        if self._unsynced is not None:
-            await self._run(self._unsynced.settle)
+    async def settle(self, blobs: Sequence[tuple[Digest, bytes]]) -> None:
+        """A file each, and one sync for all of the filesystem."""
+        await self._run(self._settle, blobs)
 
     async def delete(self, digest: Digest) -> None:
         """Unlink the file and make that durable."""
@@ -89,9 +93,24 @@ class FilesystemBlobs:
                     if len(name) == HEX_LENGTH[algorithm] and digest > after:
                         yield digest
 
-    def _put(self, digest: Digest, data: bytes, kept: bool) -> bool:  # noqa: FBT001 - handed to a thread in order
-        if kept and self._unsynced is not None and self._unsynced.create(self._root / blob_location(digest), data):
-            return False
+    async def _find(self, location: str, size: int) -> bytes:
+        # In this order: what the facts have let go of has its file, and before that it may have none, or half of one.
+        if self._kept is not None:
+            data = await self._kept(digest_at(location))
+            if data is not None:
+                return data  # not for the hot ones: this may be any thread
+        data = await self._run(read_whole, self._base + location, size)
+        self._hot.keep(location, data)
+        return data
+
+    def _settle(self, blobs: Sequence[tuple[Digest, bytes]]) -> None:
+        for digest, data in blobs:
+            if self._unsynced is None or not self._unsynced.create(self._root / blob_location(digest), data):
+                self._put(digest, data)
+        if self._unsynced is not None:
+            self._unsynced.settle()
+
+    def _put(self, digest: Digest, data: bytes) -> None:
         # Named like an upload: what a crash leaves is found by the purge of abandoned ones.
         temporary = self._root / UPLOADS / str(uuid.uuid4())
         descriptor = open_below(self._files, self._root, temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
@@ -106,7 +125,6 @@ class FilesystemBlobs:
             with suppress(OSError):
                 os.unlink(temporary)
             raise
-        return True
 
     def _delete(self, path: Path) -> None:
         if path.parent.is_dir():

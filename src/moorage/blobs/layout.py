@@ -7,10 +7,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from moorage.core.digest import Digest
+from moorage.core.digest import Digest
 
 BLOBS = Path("docker/registry/v2/blobs")
 UPLOADS = Path("uploads")
@@ -20,3 +18,9 @@ _BLOBS = str(BLOBS)
 def blob_location(digest: Digest) -> str:
     """A blob's path below the root, as the `blobs` table keeps it."""
     return f"{_BLOBS}/{digest.algorithm}/{digest.hex[:2]}/{digest.hex}/data"
+
+
+def digest_at(location: str) -> Digest:
+    """The other way round."""
+    algorithm, _, encoded, _ = location.rsplit("/", 3)
+    return Digest(f"{algorithm.rpartition('/')[2]}:{encoded}")

@@ -18,7 +18,7 @@ from moorage.core.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from moorage.blobs.ports import TakenOver
 
@@ -48,8 +48,10 @@ class MemoryBlobs:
         self.kept[blob_location(digest)] = (digest, data)
         return Sealed(len(data), blob_location(digest))
 
-    async def settle(self) -> None:
-        """Nothing is left to do."""
+    async def settle(self, blobs: Sequence[tuple[Digest, bytes]]) -> None:
+        """Keep them."""
+        for digest, data in blobs:
+            await self.put(digest, data)
 
     async def delete(self, digest: Digest) -> None:
         """Forget the bytes."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from moorage.core.digest import Digest
 
@@ -49,7 +49,8 @@ class Sealed:
     Attributes:
         size: in bytes.
         location: for the `blobs` table.
-        content: None where the blob is durable; else its bytes, which the facts must keep until `BlobStore.settle`.
+        content: None where the blob is durable; else its bytes, which the facts must keep until `BlobStore.settle` has
+            stored them.
     """
 
     size: int
@@ -73,6 +74,9 @@ class Progress:
     broken: Exception | None = None
     sealed: Sealed | None = None
 
+
+Kept = Callable[["Digest"], Awaitable[bytes | None]]
+"""Asks the facts for the bytes that they keep of a blob, until it is settled."""
 
 TakenOver = Callable[[Progress], Awaitable[None]]
 """Told that bytes which the facts held are durable in the upload store."""
@@ -100,16 +104,17 @@ class BlobStore(Protocol):
         Args:
             digest: of the content.
             data: the content.
-            kept: the facts can keep the bytes until `settle`: the store may then leave it to that to make them durable,
-                and says so in `Sealed.content`.
+            kept: the facts can keep the bytes until `settle`, for whoever reads the blob meanwhile: the store may then
+                do nothing yet, and says so in `Sealed.content`.
         """
         ...
 
-    async def settle(self) -> None:
-        """Make durable whatever `put` has left to this, in any process.
+    async def settle(self, blobs: Sequence[tuple[Digest, bytes]]) -> None:
+        """Store what `put` has left to this, many together; durable when this returns.
 
         Raises:
-            Unavailable: it may not be, and the next call would not know: each such blob is to be put again, not `kept`.
+            StorageFull: some may be stored, and none need be durable; to be called again.
+            Unavailable: as well; but the next call might not know: each is to be put, not `kept`.
         """
         ...
 

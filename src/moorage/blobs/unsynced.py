@@ -1,4 +1,4 @@
-"""One sync for all small blobs of a moment, instead of three for each of them (docs/adr/0015).
+"""One sync for all small blobs of a moment, instead of three for each of them (docs/adr/0015, 0018).
 
 Their bytes are durable elsewhere until then: a loss of power costs files, and no content.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import os
-import threading
 from typing import TYPE_CHECKING
 
 from moorage.blobs.disk import is_settled_by_sync
@@ -22,23 +21,25 @@ _CANNOT = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.EXDEV, 
 
 
 class UnsyncedFiles:
-    """Files that are made at once and become durable together.
+    """Files that are made one after the other and become durable together.
 
     Args:
         root: an existing directory; nothing above it is ever made.
         files: the system calls.
+
+    Attributes:
+        able: False once the filesystem has turned out to have no nameless files.
     """
 
     def __init__(self, root: Path, files: Files) -> None:
         self._root = root
         self._files = files
-        self._able = True
-        self._descriptor = -1
-        self._lock = threading.Lock()
+        self.able = True
+        # Before the first write: of a write-back that fails the system tells who had the filesystem open by then.
+        self._descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def __del__(self) -> None:
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
+        os.close(self._descriptor)
 
     def create(self, path: Path, data: bytes) -> bool:
         """Make a file, which the next `settle` makes durable; True also where it is there with these bytes.
@@ -48,16 +49,15 @@ class UnsyncedFiles:
         Returns:
             False: other bytes are there, or the filesystem has no nameless files.
         """
-        if not self._able:
+        if not self.able:
             return False
-        self._open()
         self._make(path.parent)
         try:
             descriptor = self._files.open_nameless(path.parent)
         except OSError as error:
             if error.errno not in _CANNOT:
                 raise
-            self._able = False
+            self.able = False
             return False
         try:
             self._files.write(descriptor, data)
@@ -74,14 +74,7 @@ class UnsyncedFiles:
         Raises:
             OSError: the disk could not write something, ours or not; it says so once.
         """
-        self._files.sync_filesystem(self._open())
-
-    def _open(self) -> int:
-        """Before the first write: of a write-back that fails the system tells who had the filesystem open by then."""
-        with self._lock:
-            if self._descriptor < 0:
-                self._descriptor = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            return self._descriptor
+        self._files.sync_filesystem(self._descriptor)
 
     def _make(self, folder: Path) -> None:
         try:

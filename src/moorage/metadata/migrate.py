@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-HEAD = "0007"
+HEAD = "0008"
 """The newest revision in `migrations/versions`; a test says so."""
 
 _ADVISORY_LOCK = 0x6D6F6F72

@@ -195,6 +195,7 @@ unsynced_blobs = Table(
     Column("number", Key, primary_key=True, autoincrement=True),
     Column("digest", Text, nullable=False),
     Column("content", LargeBinary, nullable=False),
+    Index("ix_unsynced_blobs_digest", "digest"),
     # Numbers only grow: what is kept after a sync began must not get the number of what it was for.
     sqlite_autoincrement=True,
 )

@@ -1,14 +1,16 @@
-"""Small blobs become durable twice: at once with their facts, and soon after, many together, as files.
+"""Small blobs are durable in the database first, and soon after, many together, as files.
 
-    put a file -> keep its bytes with the facts, durably -> answer -> ... -> settle the files -> let go of the bytes
+    keep their bytes with the facts, durably -> answer -> ... -> make the files, sync them all -> let go of the bytes
 
-What a loss of power takes from the files in between is put there again before the next start serves anything
-(docs/adr/0015). Only where the facts are on this machine's disk: elsewhere another instance would serve meanwhile.
+Whoever reads such a blob meanwhile is given what the facts keep (docs/adr/0018). Only where the facts are on this
+machine's disk, as the files are.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -19,6 +21,7 @@ from moorage.telemetry.logs import logger
 
 if TYPE_CHECKING:
     from moorage.blobs.ports import BlobStore
+    from moorage.core.digest import Digest
     from moorage.metadata.database import Database
 
 _log = logger("moorage.settle")
@@ -29,12 +32,19 @@ PAUSE = 1.0
 MOST = 2000
 """Blobs of one worker that wait for it; who comes then makes a durable file at once."""
 
+MOST_BYTES = 8 * 1024 * 1024
+"""Of these blobs: they are in memory, too."""
+
 STEP = 250
 """Rows in one read or write: at most 4 MiB."""
 
+SWEEP = 60.0
+"""Seconds after which a worker looks for rows that nobody else settles: of one that died, or of a request that ended
+before it knew that its facts were written."""
+
 
 class Settling:
-    """The blobs of a worker that wait for their sync.
+    """The blobs of a worker that wait for their files.
 
     Args:
         database: the facts.
@@ -46,77 +56,85 @@ class Settling:
         self._database = database
         self._blobs = blobs
         self._on = on
-        self._waiting = 0
+        self._waiting: list[tuple[Digest, bytes]] = []
+        self._size = 0
         self._some = asyncio.Event()
 
     @property
     def has_room(self) -> bool:
         """Whether one more blob may wait."""
-        return self._on and self._waiting < MOST
+        return self._on and len(self._waiting) < MOST and self._size < MOST_BYTES
 
-    def add(self) -> None:
+    def add(self, digest: Digest, content: bytes) -> None:
         """One more waits: its bytes are kept."""
-        self._waiting += 1
+        self._waiting.append((digest, content))
+        self._size += len(content)
         self._some.set()
 
     async def run(self) -> None:
-        """Settle whenever some wait, until cancelled. What fails is tried again."""
+        """Settle whenever some wait, and now and then what others have left, until cancelled.
+
+        What fails is tried again.
+        """
+        due = 0.0
         while True:
-            await self._some.wait()
-            await asyncio.sleep(PAUSE)
             try:
-                await self.settle()
+                if time.monotonic() >= due:
+                    await self.sweep()
+                    due = time.monotonic() + SWEEP
+                else:
+                    await self.settle()
             except RegistryError as error:
                 _log.warning("settling put off", error=str(error))
             except Exception as error:  # noqa: BLE001 - one bad turn must not end all that follow
                 _log.error("settling failed", **told_of(error))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, due - time.monotonic())):
+                    await self._some.wait()
+            await asyncio.sleep(PAUSE)
 
     async def settle(self) -> None:
-        """Make durable what waits, whichever worker's, and let go of the bytes.
+        """Store what waits, and let go of the bytes.
 
         Raises:
             RegistryError: the database or the storage does not answer; everything is kept.
         """
-        # Before the question, so that who comes meanwhile is waited for by the next turn.
         self._some.clear()
-        waiting = self._waiting
+        mine = self._waiting.copy()
+        if not mine:
+            return
         try:
-            last = await self._database.read(newest_unsynced)
-            if last:
-                await self._sync(last)
-                await self._forget(last)
+            await self._store(mine, await self._database.read(newest_unsynced))
         except BaseException:
             self._some.set()
             raise
-        self._waiting -= waiting
+        del self._waiting[: len(mine)]
+        self._size -= sum(len(content) for _, content in mine)
 
-    async def restore(self) -> None:
-        """Put back what a loss of power may have taken; to be called before anything is served.
+    async def sweep(self) -> None:
+        """Store all that the facts keep, whosever it is.
 
         Raises:
-            RegistryError: the database or the storage does not answer.
+            RegistryError: the database or the storage does not answer; everything is kept.
         """
         last = await self._database.read(newest_unsynced)
-        if last:
-            await self._put_again(last, kept=True)
-            await self.settle()
-
-    async def _sync(self, last: int) -> None:
-        try:
-            await self._blobs.settle()
-        except Unavailable as error:
-            # It is said once, and to whom it is said must not ask again.
-            _log.error("blobs could not be synced, and are written again", error=str(error.__cause__ or error))
-            await self._put_again(last, kept=False)
-
-    async def _put_again(self, last: int, *, kept: bool) -> None:
         after = 0
         while rows := await self._database.read(partial(unsynced_after, after=after, last=last, limit=STEP)):
-            for _, digest, content in rows:
-                await self._blobs.put(digest, content, kept=kept)
+            await self._store([(digest, content) for _, digest, content in rows], last)
             after = rows[-1][0]
 
-    async def _forget(self, last: int) -> None:
-        forgotten = STEP
-        while forgotten == STEP:
-            forgotten = await self._database.write(partial(forget_unsynced, last=last, limit=STEP), durable=False)
+    async def _store(self, blobs: list[tuple[Digest, bytes]], last: int) -> None:
+        """Make them durable, then forget what was kept of them up to the number `last`.
+
+        One that is kept anew meanwhile has a later number: its file may have been deleted after our sync.
+        """
+        try:
+            await self._blobs.settle(blobs)
+        except Unavailable as error:
+            # It is said once that a sync failed, and to whom it is said must not ask again.
+            _log.error("blobs could not be synced, and are written again", error=str(error.__cause__ or error))
+            for digest, content in blobs:
+                await self._blobs.put(digest, content)
+        for start in range(0, len(blobs), STEP):
+            some = [digest for digest, _ in blobs[start : start + STEP]]
+            await self._database.write(partial(forget_unsynced, digests=some, last=last), durable=False)

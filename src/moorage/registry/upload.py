@@ -284,7 +284,7 @@ class Uploads:
 
         await self._database.write(change)
         if sealed.content is not None:
-            self._settling.add()
+            self._settling.add(digest, sealed.content)
 
     async def _forget(self, key: str) -> None:
         def change(connection: Connection) -> bool:

@@ -11,14 +11,20 @@ from typing import Any
 import pytest
 
 from moorage import app
+from moorage.blobs.filesystem import FilesystemBlobs
+from moorage.blobs.layout import blob_location
+from moorage.blobs.ports import Sealed
 from moorage.cli import supervisor
 from moorage.config import Overrides, load
-from moorage.core.digest import digest_of
+from moorage.core.digest import Digest, digest_of
 from moorage.http.root import Root
+from moorage.registry import settle
 
 Message = dict[str, Any]
 BLOB = b"some bytes"
 PATH = f"/v2/a/blobs/{digest_of(BLOB)}"
+LARGER = bytes(20_000)
+"""Has a file from the first moment."""
 
 
 @pytest.fixture
@@ -67,20 +73,39 @@ async def _at_once(root: Root, scope: Message) -> list[Message] | None:
     return messages if done else None
 
 
-async def _push(root: Root) -> None:
-    length = (b"content-length", b"%d" % len(BLOB))
-    query = f"digest={digest_of(BLOB)}".encode()
-    answer = await _ask(root, _scope("POST", "/v2/a/blobs/uploads/", length, query=query), BLOB)
+async def _push(root: Root, blob: bytes = BLOB) -> None:
+    length = (b"content-length", b"%d" % len(blob))
+    query = f"digest={digest_of(blob)}".encode()
+    answer = await _ask(root, _scope("POST", "/v2/a/blobs/uploads/", length, query=query), blob)
     assert answer[0]["status"] == 201
 
 
 async def test_a_blob_in_memory_is_sent_as_through_the_loop(root: Root) -> None:
+    await _push(root, LARGER)
+    path = f"/v2/a/blobs/{digest_of(LARGER)}"
+    assert await _at_once(root, _scope("GET", path)) is None  # cold: that would wait for the disk
+    expected = await _ask(root, _scope("GET", path))
+    assert await _at_once(root, _scope("GET", path)) == expected
+    assert expected[1]["body"] == LARGER
+    assert await _at_once(root, _scope("HEAD", path)) == await _ask(root, _scope("HEAD", path))
+
+
+async def test_a_blob_that_the_database_keeps_is_sent_as_through_the_loop(
+    root: Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settle, "PAUSE", 3600.0)
+    monkeypatch.setattr(FilesystemBlobs, "put", _keeps)
     await _push(root)
-    assert await _at_once(root, _scope("GET", PATH)) is None  # cold: that would wait for the disk
-    expected = await _ask(root, _scope("GET", PATH))
-    assert await _at_once(root, _scope("GET", PATH)) == expected
-    assert expected[1]["body"] == BLOB
-    assert await _at_once(root, _scope("HEAD", PATH)) == await _ask(root, _scope("HEAD", PATH))
+    answer = await _at_once(root, _scope("GET", PATH))
+    assert answer is not None
+    assert answer[1]["body"] == BLOB
+    assert answer == await _ask(root, _scope("GET", PATH))
+
+
+async def _keeps(_: FilesystemBlobs, digest: Digest, data: bytes, *, kept: bool) -> Sealed:
+    """Whatever filesystem the test runs on."""
+    assert kept
+    return Sealed(len(data), blob_location(digest), data)
 
 
 async def test_errors_of_the_client_are_told(root: Root) -> None:
