@@ -78,10 +78,10 @@ class CheckedBlobs:
         with _Duty("put", self._observe):
             return await self._inner.put(parse_digest(digest), data, kept=kept)
 
-    async def settle(self, blobs: Sequence[tuple[Digest, bytes]]) -> None:
+    async def settle(self, blobs: Sequence[tuple[Digest, bytes]], *, left: bool = False) -> dict[Digest, OSError]:
         """See `BlobStore.settle`."""
         with _Duty("settle", self._observe):
-            await self._inner.settle([(parse_digest(digest), data) for digest, data in blobs])
+            return await self._inner.settle([(parse_digest(digest), data) for digest, data in blobs], left=left)
 
     async def delete(self, digest: Digest) -> None:
         """See `BlobStore.delete`."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 import uuid
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from moorage.blobs.disk import finished, is_cached, names, open_below, open_whole, publish, read_whole, size_of
@@ -16,7 +18,7 @@ from moorage.blobs.ports import CHUNK, Chunks, Inline, Sealed, Source
 from moorage.blobs.share import Share
 from moorage.blobs.unsynced import open_unsynced
 from moorage.core.digest import HEX_LENGTH, Digest
-from moorage.core.errors import Unavailable
+from moorage.core.errors import StorageFull, Unavailable, meaning_on_disk
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -49,6 +51,7 @@ class FilesystemBlobs:
         self._files = files or Files()
         self._kept = kept
         self._unsynced = open_unsynced(root, self._files) if kept is not None else None
+        self._settling = threading.Lock()
         self._hot = HotBlobs()
         self._base = f"{root}/"
         self._share = Share(READ_BUDGET, READ_SMALLEST, CHUNK)
@@ -74,9 +77,9 @@ class FilesystemBlobs:
         await self._run(self._put, digest, data)
         return Sealed(len(data), blob_location(digest))
 
-    async def settle(self, blobs: Sequence[tuple[Digest, bytes]]) -> None:
+    async def settle(self, blobs: Sequence[tuple[Digest, bytes]], *, left: bool = False) -> dict[Digest, OSError]:
         """A file each, and one sync for all of the filesystem."""
-        await self._run(self._settle, blobs)
+        return await self._run(partial(self._settle, blobs, left=left))
 
     async def delete(self, digest: Digest) -> None:
         """Unlink the file and make that durable."""
@@ -103,12 +106,24 @@ class FilesystemBlobs:
         self._hot.keep(location, data)
         return data
 
-    def _settle(self, blobs: Sequence[tuple[Digest, bytes]]) -> None:
-        for digest, data in blobs:
-            if self._unsynced is None or not self._unsynced.create(self._root / blob_location(digest), data):
-                self._put(digest, data)
-        if self._unsynced is not None:
-            self._unsynced.settle()
+    def _settle(self, blobs: Sequence[tuple[Digest, bytes]], *, left: bool) -> dict[Digest, OSError]:
+        failed: dict[Digest, OSError] = {}
+        with self._settling:  # of two syncs at once one would not be told what failed
+            for digest, data in blobs:
+                try:
+                    self._settle_one(digest, data, left=left)
+                except OSError as error:
+                    if isinstance(meaning_on_disk(error), StorageFull):
+                        raise
+                    failed[digest] = error
+            if self._unsynced is not None:
+                self._unsynced.settle()
+        return failed
+
+    def _settle_one(self, digest: Digest, data: bytes, *, left: bool) -> None:
+        path = self._root / blob_location(digest)
+        if self._unsynced is None or not self._unsynced.create(path, data, left=left):
+            self._put(digest, data)
 
     def _put(self, digest: Digest, data: bytes) -> None:
         # Named like an upload: what a crash leaves is found by the purge of abandoned ones.

@@ -48,10 +48,11 @@ class MemoryBlobs:
         self.kept[blob_location(digest)] = (digest, data)
         return Sealed(len(data), blob_location(digest))
 
-    async def settle(self, blobs: Sequence[tuple[Digest, bytes]]) -> None:
+    async def settle(self, blobs: Sequence[tuple[Digest, bytes]], *, left: bool = False) -> dict[Digest, OSError]:
         """Keep them."""
         for digest, data in blobs:
             await self.put(digest, data)
+        return {}
 
     async def delete(self, digest: Digest) -> None:
         """Forget the bytes."""

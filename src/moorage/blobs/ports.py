@@ -109,12 +109,19 @@ class BlobStore(Protocol):
         """
         ...
 
-    async def settle(self, blobs: Sequence[tuple[Digest, bytes]]) -> None:
+    async def settle(self, blobs: Sequence[tuple[Digest, bytes]], *, left: bool = False) -> dict[Digest, OSError]:
         """Store what `put` has left to this, many together; durable when this returns.
+
+        Args:
+            blobs: digests and bytes.
+            left: they are of others, who may have been told of a disk that failed, and have ended.
+
+        Returns:
+            Those that could not be stored, and why; they are not in the way of the others.
 
         Raises:
             StorageFull: some may be stored, and none need be durable; to be called again.
-            Unavailable: as well; but the next call might not know: each is to be put, not `kept`.
+            Unavailable: the disk could not write something; each is to be put, not `kept`, or this to be called again.
         """
         ...
 

@@ -35,19 +35,26 @@ class UnsyncedFiles:
         self._root = root
         self._files = files
         self.able = True
+        self._failed = False
         # Before the first write: of a write-back that fails the system tells who had the filesystem open by then.
         self._descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def __del__(self) -> None:
         os.close(self._descriptor)
 
-    def create(self, path: Path, data: bytes) -> bool:
+    def create(self, path: Path, data: bytes, *, left: bool = False) -> bool:
         """Make a file, which the next `settle` makes durable; True also where it is there with these bytes.
 
         Never in place of another one: that may be durable. It is seen in whole or not at all.
 
+        Args:
+            path: of the file, below the root.
+            data: the bytes.
+            left: a file that is there may be of somebody who was told that a sync failed.
+
         Returns:
-            False: other bytes are there, or the filesystem has no nameless files.
+            False: other bytes are there, or perhaps only in the cache, where a sync has failed; or the filesystem has
+                no nameless files.
         """
         if not self.able:
             return False
@@ -63,7 +70,8 @@ class UnsyncedFiles:
             self._files.write(descriptor, data)
             self._files.give_name(descriptor, path)
         except FileExistsError:
-            return _holds(path, data)
+            # What a sync could not write looks whole for as long as it is cached, and the next one says nothing of it.
+            return not left and not self._failed and _holds(path, data)
         finally:
             os.close(descriptor)
         return True
@@ -74,7 +82,11 @@ class UnsyncedFiles:
         Raises:
             OSError: the disk could not write something, ours or not; it says so once.
         """
-        self._files.sync_filesystem(self._descriptor)
+        try:
+            self._files.sync_filesystem(self._descriptor)
+        except OSError:
+            self._failed = True
+            raise
 
     def _make(self, folder: Path) -> None:
         try:

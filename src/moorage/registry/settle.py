@@ -80,8 +80,9 @@ class Settling:
         while True:
             try:
                 if time.monotonic() >= due:
-                    await self.sweep()
+                    # Whatever comes of it: what others have left must not be in the way of one's own.
                     due = time.monotonic() + SWEEP
+                    await self.sweep()
                 else:
                     await self.settle()
             except RegistryError as error:
@@ -97,44 +98,63 @@ class Settling:
         """Store what waits, and let go of the bytes.
 
         Raises:
-            RegistryError: the database or the storage does not answer; everything is kept.
+            RegistryError: the database or the storage does not answer; what is not stored is kept.
         """
         self._some.clear()
         mine = self._waiting.copy()
         if not mine:
             return
         try:
-            await self._store(mine, await self._database.read(newest_unsynced))
+            failed = await self._store(mine, await self._database.read(newest_unsynced))
         except BaseException:
             self._some.set()
             raise
-        del self._waiting[: len(mine)]
-        self._size -= sum(len(content) for _, content in mine)
+        self._waiting[: len(mine)] = [blob for blob in mine if blob[0] in failed]
+        self._size = sum(len(content) for _, content in self._waiting)
+        if failed:
+            self._some.set()
+            raise _refusal(failed)
 
     async def sweep(self) -> None:
         """Store all that the facts keep, whosever it is.
 
         Raises:
-            RegistryError: the database or the storage does not answer; everything is kept.
+            RegistryError: the database or the storage does not answer; what is not stored is kept.
         """
+        failed: dict[Digest, OSError] = {}
         last = await self._database.read(newest_unsynced)
         after = 0
         while rows := await self._database.read(partial(unsynced_after, after=after, last=last, limit=STEP)):
-            await self._store([(digest, content) for _, digest, content in rows], last)
+            failed |= await self._store([(digest, content) for _, digest, content in rows], last, left=True)
             after = rows[-1][0]
+        if failed:
+            raise _refusal(failed)
 
-    async def _store(self, blobs: list[tuple[Digest, bytes]], last: int) -> None:
+    async def _store(
+        self, blobs: list[tuple[Digest, bytes]], last: int, *, left: bool = False
+    ) -> dict[Digest, OSError]:
         """Make them durable, then forget what was kept of them up to the number `last`.
 
         One that is kept anew meanwhile has a later number: its file may have been deleted after our sync.
+
+        Returns:
+            Those that could not be stored, and why.
         """
+        failed: dict[Digest, OSError] = {}
         try:
-            await self._blobs.settle(blobs)
+            failed = await self._blobs.settle(blobs, left=left)
         except Unavailable as error:
             # It is said once that a sync failed, and to whom it is said must not ask again.
             _log.error("blobs could not be synced, and are written again", error=str(error.__cause__ or error))
             for digest, content in blobs:
                 await self._blobs.put(digest, content)
-        for start in range(0, len(blobs), STEP):
-            some = [digest for digest, _ in blobs[start : start + STEP]]
+        stored = [digest for digest, _ in blobs if digest not in failed]
+        for start in range(0, len(stored), STEP):
+            some = stored[start : start + STEP]
             await self._database.write(partial(forget_unsynced, digests=some, last=last), durable=False)
+        return failed
+
+
+def _refusal(failed: dict[Digest, OSError]) -> Unavailable:
+    digest, error = next(iter(failed.items()))
+    return Unavailable(f"{len(failed)} blobs cannot be stored, among them {digest}: {error}")

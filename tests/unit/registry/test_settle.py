@@ -130,13 +130,14 @@ async def test_what_comes_meanwhile_waits_for_the_next(
     real = registry.store.blobs.settle
     removed: list[Digest] = []
 
-    async def during(blobs: Sequence[tuple[Digest, bytes]]) -> None:
-        await real(blobs)
+    async def during(blobs: Sequence[tuple[Digest, bytes]], *, left: bool) -> dict[Digest, OSError]:
+        failed = await real(blobs, left=left)
         if not removed:
             removed.append(blobs[0][0])
             await registry.store.blobs.delete(blobs[0][0])
             await registry.push_blob(NAME, b"late")
             await registry.push_blob(NAME, b"early")
+        return failed
 
     early = await registry.push_blob(NAME, b"early")
     monkeypatch.setattr(registry.store.blobs, "settle", during)
@@ -298,13 +299,13 @@ async def test_it_runs_by_itself_and_goes_on_after_a_failure(
     monkeypatch.setattr(settle, "PAUSE", 0.001)
     real, asked = registry.store.blobs.settle, []
 
-    async def fails_twice(blobs: Sequence[tuple[Digest, bytes]]) -> None:
+    async def fails_twice(blobs: Sequence[tuple[Digest, bytes]], *, left: bool) -> dict[Digest, OSError]:
         asked.append(1)
         if len(asked) == 1:
             raise RuntimeError("a bug")
         if len(asked) == 2:
             raise Unavailable
-        await real(blobs)
+        return await real(blobs, left=left)
 
     monkeypatch.setattr(registry.store.blobs, "settle", fails_twice)
     async with running(registry.settling), asyncio.timeout(10):
@@ -322,3 +323,98 @@ async def test_where_it_is_off_nothing_waits(registry: Registry, probe: Failing)
     sealed = await registry.store.blobs.put(digest_of(b"x"), b"x", kept=settling.has_room)
     assert sealed.content is None
     assert "fsync-directory-done" in probe.points
+
+
+@pytest.mark.parametrize("error", [errno.EIO, errno.ENOSPC])
+async def test_what_a_failed_sync_was_for_is_never_taken_for_durable(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch, probe: Failing, error: int
+) -> None:
+    """The files are whole to whoever reads them, and the next sync says nothing: they are in memory only."""
+
+    def fails(_: Files, descriptor: int) -> None:
+        raise OSError(error, os.strerror(error))
+
+    for number in range(3):
+        await registry.push_blob(NAME, f"{number}".encode())
+    with monkeypatch.context() as patch:
+        patch.setattr(Files, "sync_filesystem", fails)
+        patch.setattr(Files, "sync", fails)
+        with pytest.raises(RegistryError):
+            await registry.settling.settle()
+    assert len(await kept(registry)) == 3
+    probe.points.clear()
+    await registry.settling.settle()
+    assert probe.points.count("fsync-done") == 3
+    assert await kept(registry) == []
+
+
+async def test_a_file_that_another_process_has_left_is_written_again(
+    registry: Registry, root: Path, probe: Failing
+) -> None:
+    """It may have been told that it could not be synced, and nobody is told so again."""
+    digest = await registry.push_blob(NAME, b"small")
+    path = path_of(root, digest)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"small")
+    await Settling(registry.database, registry.store.blobs, on=True).sweep()
+    assert probe.points.count("fsync-done") == 1
+    assert path.read_bytes() == b"small"
+    assert await kept(registry) == []
+
+
+async def blocked(registry: Registry, root: Path) -> Path:
+    """A blob whose place something else has."""
+    place = path_of(root, digest_of(b"blocked")).parent
+    place.parent.mkdir(parents=True)
+    place.write_bytes(b"a file where a folder should be")
+    await registry.push_blob(NAME, b"blocked")
+    return place
+
+
+@pytest.mark.parametrize("sweeping", [False, True], ids=["settle", "sweep"])
+async def test_a_blob_that_cannot_be_stored_is_not_in_the_way_of_others(
+    registry: Registry, root: Path, monkeypatch: pytest.MonkeyPatch, probe: Failing, sweeping: bool
+) -> None:
+    monkeypatch.setattr(settle, "STEP", 2)
+    place = await blocked(registry, root)
+    others = [await registry.push_blob(NAME, f"{number}".encode()) for number in range(5)]
+    work = registry.settling.sweep if sweeping else registry.settling.settle
+    with pytest.raises(Unavailable):
+        await work()
+    assert [row[1] for row in await kept(registry)] == [digest_of(b"blocked")]
+    assert [path_of(root, digest).read_bytes() for digest in others] == [f"{number}".encode() for number in range(5)]
+    assert "fsync" not in probe.points
+    assert await pulled(registry, b"blocked") == b"blocked"
+    place.unlink()
+    await work()
+    assert await kept(registry) == []
+    assert await pulled(registry, b"blocked") == b"blocked"
+
+
+async def test_what_cannot_be_stored_takes_no_more_room_than_it_has(
+    registry: Registry, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settle, "MOST_BYTES", len(b"blocked") + 3)
+    place = await blocked(registry, root)
+    for _ in range(3):
+        await registry.push_blob(NAME, b"123")
+        assert not registry.settling.has_room
+        with pytest.raises(Unavailable):
+            await registry.settling.settle()
+        assert registry.settling.has_room
+    place.unlink()
+    await registry.settling.settle()
+    assert await kept(registry) == []
+
+
+async def test_what_others_have_left_is_not_in_the_way_of_ones_own(
+    registry: Registry, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settle, "PAUSE", 0.001)
+    await blocked(registry, root)
+    ours = Registry(registry.database, registry.store)
+    async with running(ours.settling), asyncio.timeout(10):
+        await ours.push_blob(NAME, b"ours")
+        while len(await kept(registry)) > 1:
+            await asyncio.sleep(0.001)
+    assert [row[1] for row in await kept(registry)] == [digest_of(b"blocked")]
