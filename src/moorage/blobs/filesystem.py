@@ -109,6 +109,11 @@ class FilesystemBlobs:
     def _settle(self, blobs: Sequence[tuple[Digest, bytes]], *, left: bool) -> dict[Digest, OSError]:
         failed: dict[Digest, OSError] = {}
         with self._settling:  # of two syncs at once one would not be told what failed
+            if self._unsynced is not None:
+                try:
+                    self._unsynced.check()
+                except OSError as error:
+                    return dict.fromkeys((digest for digest, _ in blobs), error)
             for digest, data in blobs:
                 try:
                     self._settle_one(digest, data, left=left)

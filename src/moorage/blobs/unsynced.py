@@ -38,9 +38,19 @@ class UnsyncedFiles:
         self._failed = False
         # Before the first write: of a write-back that fails the system tells who had the filesystem open by then.
         self._descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._device = os.fstat(self._descriptor).st_dev
 
     def __del__(self) -> None:
         os.close(self._descriptor)
+
+    def check(self) -> None:
+        """See that the root is where it was: what was mounted there may have gone, or something else may have come.
+
+        Raises:
+            OSError: it is not; `settle` would sync the old one.
+        """
+        if os.stat(self._root).st_dev != self._device:
+            raise OSError(errno.EXDEV, "Another filesystem is there since the start", str(self._root))
 
     def create(self, path: Path, data: bytes, *, left: bool = False) -> bool:
         """Make a file, which the next `settle` makes durable; True also where it is there with these bytes.

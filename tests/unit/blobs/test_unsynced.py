@@ -16,11 +16,13 @@ from moorage.blobs import disk
 from moorage.blobs.disk import is_settled_by_sync, sync_filesystem
 from moorage.blobs.files import Files
 from moorage.blobs.filesystem import FilesystemBlobs
+from moorage.blobs.layout import blob_location
 from moorage.blobs.unsynced import UnsyncedFiles, open_unsynced
 from moorage.core.digest import Digest, digest_of
 from moorage.testing.blob_store import open_descriptors
 from moorage.testing.streams import content, read_all
 from tests.support.failing import Failing
+from tests.support.programs import missing
 
 
 @pytest.fixture
@@ -182,6 +184,25 @@ def test_a_filesystem_without_nameless_files_is_asked_once(root: Path, error: in
     assert not files.create(root / "b/data", b"bytes")
     assert len(asked) == 1
     assert files_below(root) == []
+
+
+async def test_what_waits_goes_to_no_other_filesystem(root: Path, tmp_path: Path, executor: ThreadPoolExecutor) -> None:
+    """Whoever mounts the right one again would find the blobs gone; and the sync is one of the right one."""
+    if tmp_path.stat().st_dev == root.stat().st_dev:
+        missing("a folder for temporary files that is not in /dev/shm")
+    link, right, blobs_of = root / "link", root / "right", [(digest_of(b"bytes"), b"bytes")]
+    right.mkdir()
+    link.symlink_to(right)
+    blobs = FilesystemBlobs(link, executor, kept=Facts().kept)
+    for gone in (tmp_path, root / "nothing"):
+        link.unlink()
+        link.symlink_to(gone)
+        assert list(await blobs.settle(blobs_of)) == [digest_of(b"bytes")]
+        assert files_below(tmp_path) == []
+    link.unlink()
+    link.symlink_to(right)
+    assert await blobs.settle(blobs_of) == {}
+    assert files_below(root) == [right / blob_location(digest_of(b"bytes"))]
 
 
 def test_nothing_is_made_above_the_root(root: Path) -> None:
