@@ -411,10 +411,51 @@ async def test_what_others_have_left_is_not_in_the_way_of_ones_own(
     registry: Registry, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(settle, "PAUSE", 0.001)
+    monkeypatch.setattr(settle, "MOST", 1)
     await blocked(registry, root)
     ours = Registry(registry.database, registry.store)
     async with running(ours.settling), asyncio.timeout(10):
         await ours.push_blob(NAME, b"ours")
-        while len(await kept(registry)) > 1:
+        while not ours.settling.has_room:
             await asyncio.sleep(0.001)
     assert [row[1] for row in await kept(registry)] == [digest_of(b"blocked")]
+
+
+async def test_what_could_not_be_stored_is_tried_again_by_itself(
+    registry: Registry, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settle, "PAUSE", 0.001)
+    real, asked = registry.store.blobs.settle, []
+
+    async def noted(blobs: Sequence[tuple[Digest, bytes]], *, left: bool) -> dict[Digest, OSError]:
+        failed = await real(blobs, left=left)
+        asked.append(failed)
+        return failed
+
+    monkeypatch.setattr(registry.store.blobs, "settle", noted)
+    async with running(registry.settling), asyncio.timeout(10):
+        await asyncio.sleep(0.05)  # the first sweep has been
+        place = await blocked(registry, root)
+        while len(asked) < 3:
+            await asyncio.sleep(0.001)
+        place.unlink()
+        while await kept(registry):
+            await asyncio.sleep(0.001)
+
+
+async def test_what_was_left_is_stored_though_nobody_pushes(
+    registry: Registry, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a worker that begins, and now and then."""
+    monkeypatch.setattr(settle, "PAUSE", 0.001)
+    first = await registry.push_blob(NAME, b"before the start")
+    async with running(Settling(registry.database, registry.store.blobs, on=True)), asyncio.timeout(10):
+        while await kept(registry):
+            await asyncio.sleep(0.001)
+    monkeypatch.setattr(settle, "SWEEP", 0.01)
+    async with running(Settling(registry.database, registry.store.blobs, on=True)), asyncio.timeout(10):
+        await asyncio.sleep(0.05)
+        later = await registry.push_blob(NAME, b"later")
+        while await kept(registry):
+            await asyncio.sleep(0.001)
+    assert all(path_of(root, digest).is_file() for digest in (first, later))
