@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from moorage.blobs.disk import is_settled_by_sync
+from moorage.blobs.layout import blob_location
+from moorage.core.digest import Digest
 from moorage.telemetry.probe import no_probe
 from tests.crash.checker import check, sqlite_facts
 from tests.crash.client import Answer, content, digest_of, image
@@ -223,6 +225,17 @@ async def resumes(inside: Inside, session: str) -> None:
     # What it held is not ours to know here; a wrong digest is refused, and nothing becomes visible.
     refused = await inside.request("PUT", f"{session}?digest={digest_of(b'not this')}")
     assert refused.status == 400, refused
+
+
+async def test_a_graceful_end_leaves_nothing_to_the_next_start(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The files alone are then a whole copy of the blobs."""
+    root = memory / "root"
+    data = content("waits", 300)
+    async with running(root, monkeypatch, settle_after=NEVER) as inside:
+        await Script(inside).blob("loss/a", data, "post")
+    assert check(root) == []
+    assert sqlite_facts(root / "moorage.db")["unsynced_blobs"] == []
+    assert (root / blob_location(Digest(digest_of(data)))).read_bytes() == data
 
 
 def sessions_of(calls: list[Call]) -> list[str]:
