@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from sqlalchemy import Connection, select
 
+from moorage.blobs import disk
 from moorage.blobs.checked import CheckedBlobs, CheckedUploads
 from moorage.blobs.files import Files
 from moorage.blobs.filesystem import FilesystemBlobs
@@ -459,3 +460,21 @@ async def test_what_was_left_is_stored_though_nobody_pushes(
         while await kept(registry):
             await asyncio.sleep(0.001)
     assert all(path_of(root, digest).is_file() for digest in (first, later))
+
+
+async def test_what_waits_is_served_and_stored_on_a_filesystem_that_makes_none_wait(
+    registry: Registry, root: Path, executor: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch, probe: Failing
+) -> None:
+    """The root was moved to another disk after a crash."""
+    digest = await registry.push_blob(NAME, b"small")
+    monkeypatch.setattr(disk, "MOUNTS", "/dev/null")
+    files = Files(probe)
+    blobs = CheckedBlobs(FilesystemBlobs(root, executor, files, partial(unsynced_content, registry.database)))
+    moved = Registry(registry.database, Store(blobs, CheckedUploads(FilesystemUploads(root, executor, files))))
+    assert await pulled(moved, b"small") == b"small"
+    await moved.settling.sweep()
+    assert probe.points.count("fsync-done") == 1
+    assert await kept(moved) == []
+    assert path_of(root, digest).read_bytes() == await pulled(moved, b"small") == b"small"
+    await moved.push_blob(NAME, b"another")
+    assert await kept(moved) == []
