@@ -59,11 +59,16 @@ class Settling:
         self._waiting: list[tuple[Digest, bytes]] = []
         self._size = 0
         self._some = asyncio.Event()
+        self._works = True
 
     @property
     def has_room(self) -> bool:
-        """Whether one more blob may wait."""
-        return self._on and len(self._waiting) < MOST and self._size < MOST_BYTES
+        """Whether one more blob may wait: not where the storage takes none, so that who pushes is told of that."""
+        return self._on and self._works and len(self._waiting) < MOST and self._size < MOST_BYTES
+
+    def trust(self) -> None:
+        """The storage takes blobs: one was stored without waiting."""
+        self._works = True
 
     def add(self, digest: Digest, content: bytes) -> None:
         """One more waits: its bytes are kept."""
@@ -77,12 +82,13 @@ class Settling:
         What fails is tried again.
         """
         due = 0.0
+        newest: int | None = None
         while True:
             try:
                 if time.monotonic() >= due:
                     # Whatever comes of it: what others have left must not be in the way of one's own.
                     due = time.monotonic() + SWEEP
-                    await self.sweep()
+                    newest = await self.sweep(newest)
                 else:
                     await self.settle()
             except RegistryError as error:
@@ -107,28 +113,38 @@ class Settling:
         try:
             failed = await self._store(mine, await self._database.read(newest_unsynced))
         except BaseException:
+            self._works = False
             self._some.set()
             raise
+        self._works = len(failed) < len(mine)
         self._waiting[: len(mine)] = [blob for blob in mine if blob[0] in failed]
         self._size = sum(len(content) for _, content in self._waiting)
         if failed:
             self._some.set()
             raise _refusal(failed)
 
-    async def sweep(self) -> None:
+    async def sweep(self, last: int | None = None) -> int:
         """Store all that the facts keep, whosever it is.
+
+        Args:
+            last: up to this number; a worker that runs stores the later ones itself, and not two at a time.
+
+        Returns:
+            The newest number, stored or not.
 
         Raises:
             RegistryError: the database or the storage does not answer; what is not stored is kept.
         """
         failed: dict[Digest, OSError] = {}
-        last = await self._database.read(newest_unsynced)
+        newest = await self._database.read(newest_unsynced)
+        last = newest if last is None else last
         after = 0
         while rows := await self._database.read(partial(unsynced_after, after=after, last=last, limit=STEP)):
             failed |= await self._store([(digest, content) for _, digest, content in rows], last, left=True)
             after = rows[-1][0]
         if failed:
             raise _refusal(failed)
+        return newest
 
     async def _store(
         self, blobs: list[tuple[Digest, bytes]], last: int, *, left: bool = False

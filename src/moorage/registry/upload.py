@@ -183,7 +183,10 @@ class Uploads:
 
     async def _put(self, digest: Digest, data: bytes) -> Sealed:
         check_content(digest, digest_of(data, digest.algorithm))
-        return await self._blobs.put(digest, data, kept=self._settling.has_room)
+        sealed = await self._blobs.put(digest, data, kept=self._settling.has_room)
+        if sealed.content is None:
+            self._settling.trust()
+        return sealed
 
     async def _append(self, upload: UploadRow, chunk: Chunk, seal: Digest | None = None) -> Progress:
         """Add a chunk, wherever the session's bytes are; make a blob of it all where that is asked for."""

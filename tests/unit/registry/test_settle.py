@@ -23,7 +23,7 @@ from moorage.blobs.filesystem import FilesystemBlobs
 from moorage.blobs.filesystem_uploads import FilesystemUploads
 from moorage.blobs.unsynced import UnsyncedFiles
 from moorage.core.digest import Digest, digest_of
-from moorage.core.errors import BlobUnknown, RegistryError, Unavailable
+from moorage.core.errors import BlobUnknown, RegistryError, StorageFull, Unavailable
 from moorage.metadata.database import Database
 from moorage.metadata.factory import open_database
 from moorage.metadata.tables import unsynced_blobs
@@ -193,6 +193,46 @@ async def test_a_disk_that_fails_keeps_the_bytes(registry: Registry, probe: Fail
     assert await pulled(registry, b"small") == b"small"
     probe.always = False
     await registry.settling.settle()
+    assert await kept(registry) == []
+
+
+@pytest.mark.parametrize(("error", "refusal"), [(errno.EIO, Unavailable), (errno.ENOSPC, StorageFull)])
+async def test_a_disk_that_takes_no_blob_refuses_the_pushes_that_follow(
+    registry: Registry, probe: Failing, error: int, refusal: type[RegistryError]
+) -> None:
+    """Who pushes is told, though the database would take the bytes; the first blob that is taken ends it."""
+    probe.error = error
+    await registry.push_blob(NAME, b"first")
+    probe.always = True
+    with pytest.raises(refusal):
+        await registry.settling.settle()
+    with pytest.raises(refusal):
+        await registry.push_blob(NAME, b"second")
+    probe.always = False
+    await registry.push_blob(NAME, b"third")
+    await registry.push_blob(NAME, b"fourth")
+    assert [row[1] for row in await kept(registry)] == [digest_of(b"first"), digest_of(b"fourth")]
+
+
+async def test_one_blob_that_cannot_be_stored_lets_others_wait(registry: Registry, root: Path) -> None:
+    await blocked(registry, root)
+    for turn in range(3):
+        with pytest.raises(Unavailable):
+            await registry.settling.settle()
+        await registry.push_blob(NAME, f"durable or not {turn}".encode())
+        await registry.push_blob(NAME, f"waits {turn}".encode())
+        assert digest_of(f"waits {turn}".encode()) in [row[1] for row in await kept(registry)]
+
+
+async def test_a_sweep_leaves_what_came_since_the_last_one(registry: Registry) -> None:
+    """Whoever took it stores it in a moment; two that do make each other write files again."""
+    await registry.push_blob(NAME, b"old")
+    newest = (await kept(registry))[-1][0]
+    young = await registry.push_blob(NAME, b"young")
+    other = Settling(registry.database, registry.store.blobs, on=True)
+    assert await other.sweep(newest) > newest
+    assert [row[1] for row in await kept(registry)] == [young]
+    await other.sweep()
     assert await kept(registry) == []
 
 
