@@ -82,13 +82,14 @@ class Settling:
         What fails is tried again.
         """
         due = 0.0
-        newest: int | None = None
+        seen: int | None = None
         while True:
             try:
                 if time.monotonic() >= due:
                     # Whatever comes of it: what others have left must not be in the way of one's own.
                     due = time.monotonic() + SWEEP
-                    newest = await self.sweep(newest)
+                    before, seen = seen, await self._database.read(newest_unsynced)
+                    await self.sweep(before)
                 else:
                     await self.settle()
             except RegistryError as error:
@@ -123,28 +124,24 @@ class Settling:
             self._some.set()
             raise _refusal(failed)
 
-    async def sweep(self, last: int | None = None) -> int:
+    async def sweep(self, last: int | None = None) -> None:
         """Store all that the facts keep, whosever it is.
 
         Args:
-            last: up to this number; a worker that runs stores the later ones itself, and not two at a time.
-
-        Returns:
-            The newest number, stored or not.
+            last: up to this number; all where it is None. Later ones are stored by whoever took them, in a moment: of
+                two that do so one would write files again.
 
         Raises:
             RegistryError: the database or the storage does not answer; what is not stored is kept.
         """
         failed: dict[Digest, OSError] = {}
-        newest = await self._database.read(newest_unsynced)
-        last = newest if last is None else last
+        last = await self._database.read(newest_unsynced) if last is None else last
         after = 0
         while rows := await self._database.read(partial(unsynced_after, after=after, last=last, limit=STEP)):
             failed |= await self._store([(digest, content) for _, digest, content in rows], last, left=True)
             after = rows[-1][0]
         if failed:
             raise _refusal(failed)
-        return newest
 
     async def _store(
         self, blobs: list[tuple[Digest, bytes]], last: int, *, left: bool = False

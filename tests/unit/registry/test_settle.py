@@ -224,16 +224,29 @@ async def test_one_blob_that_cannot_be_stored_lets_others_wait(registry: Registr
         assert digest_of(f"waits {turn}".encode()) in [row[1] for row in await kept(registry)]
 
 
-async def test_a_sweep_leaves_what_came_since_the_last_one(registry: Registry) -> None:
-    """Whoever took it stores it in a moment; two that do make each other write files again."""
-    await registry.push_blob(NAME, b"old")
-    newest = (await kept(registry))[-1][0]
-    young = await registry.push_blob(NAME, b"young")
+async def test_a_sweep_leaves_what_came_since_the_last_one(
+    registry: Registry, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever took it stores it in a moment; two that do make each other write files again. Also after a failure."""
+    monkeypatch.setattr(settle, "PAUSE", 0.0)
+    monkeypatch.setattr(settle, "SWEEP", 0.0)
+    await blocked(registry, root)
     other = Settling(registry.database, registry.store.blobs, on=True)
-    assert await other.sweep(newest) > newest
-    assert [row[1] for row in await kept(registry)] == [young]
-    await other.sweep()
-    assert await kept(registry) == []
+    real = other.sweep
+    asked: list[tuple[int | None, int]] = []
+
+    async def noted(last: int | None = None) -> None:
+        if len(asked) < 4:
+            await registry.push_blob(NAME, f"{len(asked)}".encode())
+        asked.append((last, (await kept(registry))[-1][0]))
+        await real(last)
+
+    monkeypatch.setattr(other, "sweep", noted)
+    async with running(other), asyncio.timeout(10):
+        while len(asked) < 4:
+            await asyncio.sleep(0.001)
+    assert asked[0][0] is None
+    assert all(last is not None and last < newest for last, newest in asked[1:4])
 
 
 @pytest.mark.parametrize("error", [errno.EIO, errno.ENOSPC])
