@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import bindparam, case, delete, func, insert, literal_column, null, select
+from sqlalchemy import bindparam, case, delete, func, literal_column, null, select
 
 from moorage.core.errors import ManifestInvalid
 from moorage.metadata.blobs import batches
@@ -89,6 +89,11 @@ _ADD = Prepared(
     ),
     *(f"{column}_" for column in _COLUMNS),
 )
+_REFERENCE = ("manifest_id", "position", "kind", "digest")
+_ADD_REFERENCE = Prepared(
+    lambda insert: insert(manifest_references).values({column: bindparam(f"{column}_") for column in _REFERENCE}),
+    *(f"{column}_" for column in _REFERENCE),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,11 +158,10 @@ def add_manifest(connection: Connection, repository_id: int, new: NewManifest, a
     if found is None:
         raise LookupError(new.digest)
     if inserted and new.references:
-        rows = [
-            {"manifest_id": found, "position": position, "kind": kind, "digest": digest}
-            for position, (kind, digest) in enumerate(new.references)
-        ]
-        connection.execute(insert(manifest_references), rows)
+        _ADD_REFERENCE.many(
+            connection,
+            [(found, position, kind, digest) for position, (kind, digest) in enumerate(new.references)],
+        )
     return found
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.dialects.sqlite import Insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from sqlalchemy import ClauseElement, Connection, Executable, Table
 
@@ -60,18 +60,35 @@ class Prepared:
             return int(self._on_sqlite(connection, values).rowcount)
         return int(self._on_postgres(connection, values).rowcount)
 
+    def many(self, connection: Connection, rows: Sequence[tuple[object, ...]]) -> None:
+        """Run a change once for each of some rows of values."""
+        if connection.dialect.name == "sqlite":
+            text = self._for_sqlite(connection)
+            driver: Any = connection.connection.dbapi_connection
+            driver.executemany(text, [[values[place] for place in self._order] for values in rows])
+        else:
+            given = [dict(zip(self._parameters, values, strict=True)) for values in rows]
+            connection.execute(self._for_postgres(), given)
+
     def _on_sqlite(self, connection: Connection, values: tuple[object, ...]) -> Any:
+        text = self._text or self._for_sqlite(connection)
+        driver: Any = connection.connection.dbapi_connection
+        return driver.execute(text, [values[place] for place in self._order])
+
+    def _for_sqlite(self, connection: Connection) -> str:
         if not self._text:
             statement = cast("ClauseElement", self._build(sqlite_insert))
             compiled = statement.compile(dialect=connection.dialect)
             places = getattr(compiled, "positiontup", None) or []
             self._order = tuple(self._parameters.index(name) for name in places)
             self._text = str(compiled)
-        driver: Any = connection.connection.dbapi_connection
-        return driver.execute(self._text, [values[place] for place in self._order])
+        return self._text
 
     def _on_postgres(self, connection: Connection, values: tuple[object, ...]) -> Any:
+        return connection.execute(self._for_postgres(), dict(zip(self._parameters, values, strict=True)))
+
+    def _for_postgres(self) -> Executable:
         if self._statement is None:
             # PostgreSQL's insert has the same methods; SQLAlchemy gives the two no common type.
             self._statement = self._build(postgres_insert)  # type: ignore[arg-type]
-        return connection.execute(self._statement, dict(zip(self._parameters, values, strict=True)))
+        return self._statement
