@@ -178,7 +178,7 @@ def wait_for_files(root: Path) -> None:
 def test_what_has_no_file_yet_is_served_and_stored_after_a_crash(make_server: MakeServer) -> None:
     """Nothing at their places, or what a loss of power leaves of a file: cut, or full of zeroes."""
     with TemporaryDirectory(prefix="moorage-crash-", dir="/dev/shm") as folder:
-        server = make_server(root=Path(folder) / "root", workers=2)
+        server = make_server(root=Path(folder) / "root")  # of two workers one may begin now, and store what is there
         client = server.client()
         blobs = [PostSmall(number) for number in range(6)]
         for blob in blobs:
@@ -190,6 +190,7 @@ def test_what_has_no_file_yet_is_served_and_stored_after_a_crash(make_server: Ma
         assert list(server.root.glob("docker/registry/v2/blobs/*/*/*/data")) == []
         for blob in blobs[2:]:
             place(server.root, blob.digest, b"" if blob.number % 2 else bytes(len(blob.data)))
+        server.workers = 2
         server.restart()
         client = server.client()
         assert [blob.seen(client) for blob in blobs] == [blob.done() for blob in blobs]
