@@ -14,6 +14,8 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from moorage.blobs.layout import blob_location
+from moorage.core.digest import Digest
 from tests.crash.checker import check, sqlite_facts
 from tests.crash.client import NoAnswer
 from tests.crash.conftest import MakeServer
@@ -203,8 +205,7 @@ def test_what_has_no_file_yet_is_served_and_stored_after_a_crash(make_server: Ma
 
 def place(root: Path, digest: str, data: bytes) -> None:
     """Put a file where a blob's has to be."""
-    encoded = digest.removeprefix("sha256:")
-    file = root / "docker/registry/v2/blobs/sha256" / encoded[:2] / encoded / "data"
+    file = root / blob_location(Digest(digest))
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(data)
 

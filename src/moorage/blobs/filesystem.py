@@ -107,22 +107,27 @@ class FilesystemBlobs:
         return data
 
     def _settle(self, blobs: Sequence[tuple[Digest, bytes]], *, left: bool) -> dict[Digest, OSError]:
-        failed: dict[Digest, OSError] = {}
+        unsynced = self._unsynced
+        if unsynced is None:
+            return self._settle_each(blobs, left=left)
         with self._settling:  # of two syncs at once one would not be told what failed
-            if self._unsynced is not None:
-                try:
-                    self._unsynced.check()
-                except OSError as error:
-                    return dict.fromkeys((digest for digest, _ in blobs), error)
-            for digest, data in blobs:
-                try:
-                    self._settle_one(digest, data, left=left)
-                except OSError as error:
-                    if isinstance(meaning_on_disk(error), StorageFull):
-                        raise
-                    failed[digest] = error
-            if self._unsynced is not None:
-                self._unsynced.settle()
+            try:
+                unsynced.check()
+            except OSError as error:
+                return dict.fromkeys((digest for digest, _ in blobs), error)
+            failed = self._settle_each(blobs, left=left)
+            unsynced.settle()
+        return failed
+
+    def _settle_each(self, blobs: Sequence[tuple[Digest, bytes]], *, left: bool) -> dict[Digest, OSError]:
+        failed: dict[Digest, OSError] = {}
+        for digest, data in blobs:
+            try:
+                self._settle_one(digest, data, left=left)
+            except OSError as error:
+                if isinstance(meaning_on_disk(error), StorageFull):
+                    raise
+                failed[digest] = error
         return failed
 
     def _settle_one(self, digest: Digest, data: bytes, *, left: bool) -> None:

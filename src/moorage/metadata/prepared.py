@@ -71,7 +71,7 @@ class Prepared:
             connection.execute(self._for_postgres(), given)
 
     def _on_sqlite(self, connection: Connection, values: tuple[object, ...]) -> Any:
-        text = self._text or self._for_sqlite(connection)
+        text = self._for_sqlite(connection)
         driver: Any = connection.connection.dbapi_connection
         return driver.execute(text, [values[place] for place in self._order])
 
