@@ -42,7 +42,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench/run.py", description=__doc__)
     length = parser.add_mutually_exclusive_group()
     length.add_argument(
-        "--quick", action="store_true", help="about four minutes: short rounds, no scale part (the default)"
+        "--quick", action="store_true", help="about six minutes: short rounds, no scale part (the default)"
     )
     length.add_argument("--full", action="store_true", help="about half an hour: long rounds, memory and scale")
     parser.add_argument("--only", metavar="WORKS", default="", help=f"some of: {','.join(works.WORKS)}")
@@ -88,7 +88,7 @@ def choose(wanted: argparse.Namespace) -> list[Chosen]:
 
 def settings_of(wanted: argparse.Namespace) -> Settings:
     """Rounds and seconds of the mode, or as asked."""
-    usual = (5, 4.0) if wanted.full else (2, 1.5)
+    usual = (5, 4.0) if wanted.full else (3, 1.5)
     return Settings(wanted.rounds or usual[0], wanted.seconds or usual[1], wanted.full)
 
 

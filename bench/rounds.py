@@ -45,14 +45,17 @@ def ratios(medians: dict[str, float | None]) -> dict[str, float]:
 
 
 def measure(work: Work, running: list[Running], files: Files, rounds: int, seconds: float) -> Line:
-    """Warm every program up, then measure all of them in turn, `rounds` times. Raises BenchError for any error."""
+    """Warm every program up, then measure all of them in turn, `rounds` times (a work of several turns the more often).
+
+    Raises BenchError for any error.
+    """
     line = Line(work, {one.name: [] for one in running})
     for one in running:
         _sample(work, one, files, min(1.0, seconds), "warm")
-    for number in range(rounds):
+    for number in range(rounds * work.turns):
         first = number % len(running)
         for one in running[first:] + running[:first]:
-            line.samples[one.name].append(_sample(work, one, files, seconds, f"round{number}"))
+            line.samples[one.name].append(_sample(work, one, files, seconds / work.turns, f"round{number}"))
     return line
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 READ_BUDGET = 768 * 1024
-"""Bytes of one piece for all blobs that are being read in a worker; three still get `CHUNK` each."""
+"""Bytes of one piece for all blobs that are being read in a worker; two still get `CHUNK` each."""
 
 READ_SMALLEST = 8 * 1024
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from moorage.core.digest import Digest
 
-CHUNK = 256 * 1024
+CHUNK = 384 * 1024
 """Bytes that a blob is read and sent in."""
 
 
