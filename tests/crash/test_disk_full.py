@@ -137,7 +137,10 @@ def test_a_cancelled_upload_makes_room(small_disk: Path, make_server: MakeServer
     assert len(large) <= held <= 2 * len(large)
     other = content("other", 5 * MEBIBYTE)
     if held > len(large):
-        assert client.finish(client.begin("full/r"), digest_of(other), other).status == 507
+        answer = client.post("/v2/full/r/blobs/uploads/")
+        if answer.status == 202:  # a page of the database may still have had room
+            answer = client.finish(answer.headers["location"], digest_of(other), other)
+        assert answer.status == 507, answer
 
     assert client.delete(session).status == 204
     assert client.push_blob("full/r", other) == digest_of(other)
