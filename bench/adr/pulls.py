@@ -3,52 +3,36 @@
     python -m bench.adr.pulls FOLDER CHECKOUT... [docker-registry]
 
 A checkout is a tree of this repository; all run with this one's Python and packages, two workers each. The bench's
-works `blob10m` and `get500m`, each version in turn; medians of the rounds.
+works `blob10m` and `get500m`, as the bench measures them.
 """
 
 from __future__ import annotations
 
-import shutil
 import statistics
 import sys
-from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from bench import works
-from bench.adr.pushes import start
-from bench.programs import Running
+from bench import rounds, works
+from bench.adr.pushes import started
 
 ROUNDS, SECONDS = 9, 1.5
-NAMES = ("blob10m", "get500m")
-
-Round = tuple[float, float]
-"""Gigabytes a second, and milliseconds of the server's CPU for one."""
-
-
-def measure(name: str, running: Running, files: works.Files) -> Round:
-    """One round."""
-    one = works.sample(works.WORKS[name], running, files, SECONDS, "in turn")
-    return one.value / 1e9, 1e3 * one.server / (one.value / 1e9)
+NAMES = ["blob10m", "get500m"]
 
 
 def main() -> None:
     """Print a line for each version and work."""
     folder, names = Path(sys.argv[1]), sys.argv[2:]
-    files = works.make_files(folder, list(NAMES))
-    with ExitStack() as stack:
-        all_running = {name: start(name, folder) for name in names}
-        for running in all_running.values():
-            stack.callback(shutil.rmtree, running.folder)
-            stack.callback(running.stop)
-            works.stock(running, files)
-        for work in NAMES:
-            found: dict[str, list[Round]] = {name: [] for name in names}
-            for _ in range(ROUNDS):
-                for name, running in all_running.items():
-                    found[name].append(measure(work, running, files))
-            for name, rounds in found.items():
-                speed, server = (statistics.median(column) for column in zip(*rounds, strict=True))
-                sys.stdout.write(f"{work:8} {speed:5.2f} GB/s, {server:5.0f} ms of the server's CPU a GB   {name}\n")
+    with TemporaryDirectory(dir=folder) as kept, started(names, folder) as running:
+        files = works.make_files(Path(kept), NAMES)
+        for one in running:
+            works.stock(one, files)
+        for name in NAMES:
+            line = rounds.measure(works.WORKS[name], running, files, ROUNDS, SECONDS)
+            for version, samples in line.samples.items():
+                speed = statistics.median(one.value for one in samples) / 1e9
+                server = statistics.median(1e12 * one.server / one.value for one in samples)
+                sys.stdout.write(f"{name:8} {speed:5.2f} GB/s, {server:5.0f} ms of the server's CPU a GB   {version}\n")
 
 
 if __name__ == "__main__":

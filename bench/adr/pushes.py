@@ -12,7 +12,8 @@ import shutil
 import statistics
 import sys
 import uuid
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from bench.errors import BenchError
@@ -48,6 +49,19 @@ def start(name: str, folder: Path) -> Running:
     return running
 
 
+@contextmanager
+def started(names: list[str], folder: Path) -> Iterator[list[Running]]:
+    """Running programs in the order of their names; ended, and their folders removed, at the end."""
+    with ExitStack() as stack:
+        running = []
+        for name in names:
+            one = start(name, folder)
+            stack.callback(shutil.rmtree, one.folder)
+            stack.callback(one.stop)
+            running.append(one)
+        yield running
+
+
 def measure(running: Running, label: str) -> Round:
     """One round."""
     before = running.cpu()
@@ -59,15 +73,12 @@ def measure(running: Running, label: str) -> Round:
 def main() -> None:
     """Print a line for each version."""
     folder, names = Path(sys.argv[1]), sys.argv[2:]
-    with ExitStack() as stack:
-        all_running = {name: start(name, folder) for name in names}
-        for running in all_running.values():
-            stack.callback(shutil.rmtree, running.folder)
-            stack.callback(running.stop)
+    with started(names, folder) as all_running:
+        for running in all_running:
             measure(running, "warm")
         found: dict[str, list[Round]] = {name: [] for name in names}
         for turn in range(ROUNDS):
-            for name, running in all_running.items():
+            for name, running in zip(names, all_running, strict=True):
                 found[name].append(measure(running, f"turn{turn}"))
     sys.stdout.write("images/s   server ms   clients ms   of\n")
     for name, rounds in found.items():

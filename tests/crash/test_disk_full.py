@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.crash.checker import check
-from tests.crash.client import Client, content, digest_of, image
+from tests.crash.client import Answer, Client, content, digest_of, image
 from tests.crash.conftest import MakeServer
 from tests.support.programs import missing
 
@@ -68,18 +68,24 @@ def push_until_full(client: Client, kept: dict[str, bytes], largest: int) -> Non
     """Push blobs in the ways that clients have until one is refused; what was acknowledged goes to `kept`."""
     for number in range(1000):
         data = content(("fill", largest, number), largest)
-        digest = digest_of(data)
-        answer = client.post("/v2/full/r/blobs/uploads/")
-        if answer.status == 202 and number % 2:
-            patched = client.patch(answer.headers["location"], 0, data)
-            answer = patched if patched.status != 202 else client.finish(answer.headers["location"], digest)
-        elif answer.status == 202:
-            answer = client.finish(answer.headers["location"], digest, data)
+        answer = push(client, data, chunked=number % 2 == 1)
         if answer.status != 201:
             assert answer.is_refusal(), answer
             return
-        kept[digest] = data
+        kept[digest_of(data)] = data
     raise AssertionError("never full")
+
+
+def push(client: Client, data: bytes, *, chunked: bool = False) -> Answer:
+    """Push a blob as far as it goes: even the session may be refused, or a page of the database still have had room."""
+    begun = client.post("/v2/full/r/blobs/uploads/")
+    if begun.status != 202:
+        return begun
+    session, digest = begun.headers["location"], digest_of(data)
+    if not chunked:
+        return client.finish(session, digest, data)
+    patched = client.patch(session, 0, data)
+    return client.finish(session, digest) if patched.status == 202 else patched
 
 
 def test_a_full_disk_refuses_pushes_and_nothing_else(small_disk: Path, make_server: MakeServer) -> None:
@@ -137,9 +143,7 @@ def test_a_cancelled_upload_makes_room(small_disk: Path, make_server: MakeServer
     assert len(large) <= held <= 2 * len(large)
     other = content("other", 5 * MEBIBYTE)
     if held > len(large):
-        answer = client.post("/v2/full/r/blobs/uploads/")
-        if answer.status == 202:  # a page of the database may still have had room
-            answer = client.finish(answer.headers["location"], digest_of(other), other)
+        answer = push(client, other)
         assert answer.status == 507, answer
 
     assert client.delete(session).status == 204
